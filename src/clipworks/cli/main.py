@@ -1,0 +1,59 @@
+"""The `clipworks` command: it knows the commands' names and turns errors into one line."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import typer
+
+from clipworks import __version__
+from clipworks.cli.classify import classify
+from clipworks.cli.convert import convert
+from clipworks.cli.demo import demo
+from clipworks.cli.embed import embed
+from clipworks.cli.index import index
+from clipworks.cli.models import models
+from clipworks.cli.pull import pull
+from clipworks.cli.search import search
+from clipworks.errors import ClipworksError
+
+app = typer.Typer(
+    name="clipworks",
+    help="Pictures and words to answers, with CLIP-like models.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+for command in (demo, embed, index, search, classify, models, pull, convert):
+    app.command()(command)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(__version__)
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: bool = typer.Option(
+        False, "--version", callback=_print_version, is_eager=True, help="Print the version."
+    ),
+) -> None: ...
+
+
+def main() -> None:
+    """Run the command line; our own errors end in one line on stderr and exit code 1."""
+    try:
+        app()
+    except ClipworksError as error:
+        typer.echo(f"clipworks: {error}", err=True)
+        sys.exit(1)
+    except BrokenPipeError:
+        # The reader of our output has gone (`| head`): not an error, but Python would complain
+        # once more when it flushes stdout at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)

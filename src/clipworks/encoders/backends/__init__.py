@@ -1,0 +1,1 @@
+"""One file a runtime; the registry reaches them by name."""

@@ -1,0 +1,95 @@
+"""ONNX Runtime: the default backend. It runs a bundle's two graphs.
+
+Axes: image, text (rows of a batch), dim (width of the joint space).
+"""
+
+from __future__ import annotations
+
+import os
+from functools import cached_property
+from pathlib import Path
+from typing import final
+
+import numpy as np
+import onnxruntime as ort
+
+from clipworks.arrays import Embeddings, Pixels, Tokens, normalize_rows
+from clipworks.encoders.bundle import Bundle
+from clipworks.encoders.encoder import AbstractEncoder
+from clipworks.errors import BundleError, InputError, SettingsError
+
+_PROVIDERS = {
+    "cpu": ["CPUExecutionProvider"],
+    "cuda": ["CUDAExecutionProvider", "CPUExecutionProvider"],
+}
+
+
+@final
+class OnnxEncoder(AbstractEncoder):
+    """A bundle's graphs in ONNX Runtime, each loaded when first used.
+
+    Args:
+        bundle: what to run.
+        device: `cpu` or `cuda`.
+        num_threads: of one forward pass; 0 for one a core.
+    """
+
+    def __init__(self, bundle: Bundle, *, device: str = "cpu", num_threads: int = 0) -> None:
+        if device not in _PROVIDERS:
+            raise SettingsError(f"device {device!r}: expected one of {', '.join(_PROVIDERS)}")
+        if _PROVIDERS[device][0] not in ort.get_available_providers():
+            raise SettingsError(
+                f"device {device!r}: this onnxruntime has only "
+                f"{', '.join(ort.get_available_providers())}: pip install onnxruntime-gpu"
+            )
+        self._bundle = bundle
+        self._device = device
+        self._num_threads = num_threads or len(os.sched_getaffinity(0))
+
+    @property
+    def backend(self) -> str:
+        """The runtime and the device."""
+        return f"onnx ({self._device})"
+
+    def encode_images(self, pixels: Pixels) -> Embeddings:
+        """Map float32 pixels [image 3 h w] to unit rows [image dim]."""
+        spec = self._bundle.card.image
+        expected = (3, spec.height, spec.width)
+        if pixels.ndim != 4 or pixels.shape[1:] != expected or pixels.dtype != np.float32:
+            raise InputError(
+                f"pixels: expected float32 [image, 3, {spec.height}, {spec.width}], "
+                f"got {pixels.dtype} {list(pixels.shape)}"
+            )
+        return self._run(self._image_session, pixels)
+
+    def encode_texts(self, tokens: Tokens) -> Embeddings:
+        """Map int64 tokens [text context] to unit rows [text dim]."""
+        context = self._bundle.card.text.context_length
+        if tokens.ndim != 2 or tokens.shape[1] != context or tokens.dtype != np.int64:
+            raise InputError(
+                f"tokens: expected int64 [text, {context}], got {tokens.dtype} {list(tokens.shape)}"
+            )
+        return self._run(self._text_session, tokens)
+
+    @cached_property
+    def _image_session(self) -> ort.InferenceSession:
+        return self._open(self._bundle.image_graph)
+
+    @cached_property
+    def _text_session(self) -> ort.InferenceSession:
+        return self._open(self._bundle.text_graph)
+
+    def _open(self, graph: Path) -> ort.InferenceSession:
+        options = ort.SessionOptions()
+        options.intra_op_num_threads = self._num_threads
+        options.log_severity_level = 3
+        try:
+            return ort.InferenceSession(graph, options, providers=_PROVIDERS[self._device])
+        except Exception as error:
+            raise BundleError(f"{graph}: onnxruntime cannot load it: {error}") from error
+
+    def _run(self, session: ort.InferenceSession, batch: np.ndarray) -> Embeddings:
+        if not len(batch):
+            return np.zeros((0, self._bundle.card.embedding_dim), np.float32)
+        (rows,) = session.run(None, {session.get_inputs()[0].name: np.ascontiguousarray(batch)})
+        return normalize_rows(np.asarray(rows, np.float32))

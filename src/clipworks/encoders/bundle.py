@@ -1,0 +1,187 @@
+"""The bundle: a folder that holds all that a model needs to run, and says what it is.
+
+`bundle.json` describes the model and lists every other file with its SHA-256. The fingerprint is
+a hash over what decides the numbers: weights, preprocessing, tokenizer and precision.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any, Literal, Self
+
+from clipworks.errors import BundleError
+from clipworks.files import sha256_of_file, write_json_atomic
+from clipworks.inputs.specs import ImageSpec, TextSpec
+
+FORMAT_VERSION = 1
+CARD_FILE = "bundle.json"
+IMAGE_GRAPH_FILE = "image.onnx"
+TEXT_GRAPH_FILE = "text.onnx"
+TOKENIZER_FILE = "tokenizer.json"
+WEIGHTS_FILE = "weights.safetensors"
+
+
+@dataclass(frozen=True)
+class BundleCard:
+    """What `bundle.json` says.
+
+    Attributes:
+        name: what people call the model: "ViT-B-32/laion2b_s34b_b79k".
+        family: "clip", "siglip", ...
+        source: where the weights came from: a path, a hub name, a recipe.
+        embedding_dim: width of the joint space.
+        image: how a picture becomes pixels.
+        text: how a text becomes tokens.
+        activation: of the MLPs: "gelu", "quick_gelu", "gelu_tanh".
+        logit_scale: multiplies a cosine to give a logit (already exponentiated).
+        logit_bias: is added to a logit.
+        scores: whether logits become scores by softmax over labels or by sigmoid, each for itself.
+        precision: of the stored weights: "fp32", "fp16", ...
+        licence: of the weights, an SPDX expression or a name.
+        attribution: whom the licence asks to name.
+        fingerprint: a hash over weights, preprocessing, tokenizer and precision.
+        files: every other file of the bundle, with its SHA-256.
+        format_version: of this layout.
+    """
+
+    name: str
+    family: str
+    source: str
+    embedding_dim: int
+    image: ImageSpec
+    text: TextSpec
+    activation: str
+    logit_scale: float
+    logit_bias: float = 0.0
+    scores: Literal["softmax", "sigmoid"] = "softmax"
+    precision: str = "fp32"
+    licence: str = "unknown"
+    attribution: str = ""
+    fingerprint: str = ""
+    files: dict[str, str] | None = None
+    format_version: int = FORMAT_VERSION
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values for `bundle.json`."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, fields: dict[str, Any]) -> Self:
+        """The inverse of `to_json`.
+
+        Raises:
+            BundleError: another format version, or a field is missing or unknown.
+        """
+        version = fields.get("format_version")
+        if version != FORMAT_VERSION:
+            raise BundleError(
+                f"bundle format {version!r} is not one that this version reads "
+                f"({FORMAT_VERSION}): convert the model again, or update clipworks"
+            )
+        try:
+            specs = {
+                "image": ImageSpec.from_json(fields["image"]),
+                "text": TextSpec.from_json(fields["text"]),
+            }
+            return cls(**{**fields, **specs})
+        except (KeyError, TypeError) as error:
+            raise BundleError(f"{CARD_FILE} is not complete or not ours: {error}") from error
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A bundle on disk: its folder and what its card says."""
+
+    folder: Path
+    card: BundleCard
+
+    @property
+    def image_graph(self) -> Path:
+        """The picture tower as ONNX."""
+        return self.folder / IMAGE_GRAPH_FILE
+
+    @property
+    def text_graph(self) -> Path:
+        """The text tower as ONNX."""
+        return self.folder / TEXT_GRAPH_FILE
+
+    @property
+    def tokenizer(self) -> Path:
+        """The Rust tokenizer's own JSON."""
+        return self.folder / TOKENIZER_FILE
+
+
+def is_bundle(folder: Path) -> bool:
+    """Whether a folder looks like a bundle."""
+    return (folder / CARD_FILE).is_file()
+
+
+def read_bundle(folder: Path, *, check_hashes: bool = True) -> Bundle:
+    """Read a bundle, and check that its files are whole.
+
+    Args:
+        folder: holds `bundle.json`.
+        check_hashes: compare each file with its SHA-256 (about 1.5 GB a second).
+
+    Raises:
+        BundleError: no bundle, another format, a missing or a changed file.
+    """
+    path = folder / CARD_FILE
+    try:
+        fields = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise BundleError(f"{folder} is not a bundle: it has no {CARD_FILE}") from error
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise BundleError(f"{path} is damaged: {error}") from error
+    if not isinstance(fields, dict):
+        raise BundleError(f"{path} is damaged: expected a JSON object")
+    card = BundleCard.from_json(fields)
+    for name, digest in (card.files or {}).items():
+        _check_file(folder, name, digest if check_hashes else None)
+    return Bundle(folder, card)
+
+
+def seal_bundle(folder: Path, card: BundleCard) -> Bundle:
+    """Write `bundle.json` last: list the folder's files and take the fingerprint."""
+    names = sorted(p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file())
+    files = {name: sha256_of_file(folder / name) for name in names if name != CARD_FILE}
+    sealed = replace(card, files=files, fingerprint=_fingerprint(card, files))
+    write_json_atomic(folder / CARD_FILE, sealed.to_json())
+    return Bundle(folder, sealed)
+
+
+def _check_file(folder: Path, name: str, digest: str | None) -> None:
+    path = folder / name
+    if not path.resolve().is_relative_to(folder.resolve()):
+        raise BundleError(f"{folder}: {CARD_FILE} names {name!r}, which lies outside the bundle")
+    if not path.is_file():
+        raise BundleError(f"{folder}: {name} is missing: fetch or convert the model again")
+    if digest is not None and sha256_of_file(path) != digest:
+        raise BundleError(
+            f"{path} has changed since the bundle was made: fetch or convert the model again"
+        )
+
+
+def _fingerprint(card: BundleCard, files: dict[str, str]) -> str:
+    """Hash what decides the numbers; the first 16 hex digits of a SHA-256.
+
+    The weights stand for the graphs where the bundle has them, so that converting one checkpoint
+    twice gives one fingerprint, whatever the exporter's version.
+    """
+    if WEIGHTS_FILE in files:
+        weights = {WEIGHTS_FILE: files[WEIGHTS_FILE]}
+    else:
+        graphs = (".onnx", ".onnx_data", ".data", ".bin")
+        weights = {name: digest for name, digest in files.items() if name.endswith(graphs)}
+    deciding = {
+        "weights": weights,
+        "image": card.image.to_json(),
+        "text": card.text.to_json(),
+        "tokenizer": files.get(TOKENIZER_FILE),
+        "activation": card.activation,
+        "precision": card.precision,
+    }
+    return hashlib.sha256(json.dumps(deciding, sort_keys=True).encode()).hexdigest()[:16]

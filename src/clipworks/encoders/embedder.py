@@ -1,0 +1,124 @@
+"""Pictures and texts to embeddings: an encoder with its image transform and tokenizer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+import numpy as np
+
+from clipworks.arrays import Embeddings, Pixels
+from clipworks.encoders.bundle import BundleCard
+from clipworks.encoders.encoder import AbstractEncoder
+from clipworks.inputs.decoding import decode_image
+from clipworks.inputs.images import ImageTransform
+from clipworks.inputs.text_tokenizer import TextTokenizer
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+    ImageLike = Path | str | bytes | Image
+
+T = TypeVar("T")
+
+
+class Embedder:
+    """A model that takes pictures and words.
+
+    Args:
+        encoder: the two towers.
+        card: what the model is and what it expects.
+        tokenizer: of the text tower.
+        num_workers: threads that decode and resize pictures (Pillow lets go of the lock).
+    """
+
+    def __init__(
+        self,
+        encoder: AbstractEncoder,
+        card: BundleCard,
+        tokenizer: TextTokenizer,
+        *,
+        num_workers: int = 2,
+    ) -> None:
+        self.encoder = encoder
+        self.card = card
+        self.tokenizer = tokenizer
+        self.transform = ImageTransform(card.image)
+        self._num_workers = num_workers
+
+    @property
+    def embedding_dim(self) -> int:
+        """Width of the joint space."""
+        return self.card.embedding_dim
+
+    @property
+    def fingerprint(self) -> str:
+        """Names what decides the numbers; see `clipworks.encoders.bundle`."""
+        return self.card.fingerprint
+
+    def embed_images(self, images: Sequence[ImageLike], *, batch_size: int = 32) -> Embeddings:
+        """Embed pictures: paths, encoded bytes or Pillow images.
+
+        Returns:
+            Unit rows [image dim], in the order given.
+
+        Raises:
+            InvalidImageError: names the first picture that cannot be read.
+        """
+        sources = _as_sequence(images, "embed_images")
+        with ThreadPoolExecutor(self._num_workers) as threads:
+            pixels = threads.map(self.read_pixels, sources)
+            parts = [
+                self.encoder.encode_images(np.stack(batch))
+                for batch in _batches(pixels, batch_size)
+            ]
+        return self._concatenate(parts)
+
+    def embed_texts(self, texts: Sequence[str], *, batch_size: int = 256) -> Embeddings:
+        """Embed texts; what is longer than the context is cut, the end token kept.
+
+        Returns:
+            Unit rows [text dim], in the order given.
+
+        Raises:
+            InvalidTextError: something in the list is not a text.
+        """
+        texts = _as_sequence(texts, "embed_texts")
+        parts = [
+            self.encoder.encode_texts(self.tokenizer(batch))
+            for batch in _batches(texts, batch_size)
+        ]
+        return self._concatenate(parts)
+
+    def read_pixels(self, source: ImageLike) -> Pixels:
+        """One picture, decoded and transformed, as [3 h w].
+
+        Raises:
+            InvalidImageError: the picture cannot be read.
+        """
+        return self.transform(decode_image(source))
+
+    def _concatenate(self, parts: list[Embeddings]) -> Embeddings:
+        if not parts:
+            return np.zeros((0, self.embedding_dim), np.float32)
+        return np.concatenate(parts)
+
+
+def _as_sequence(given: Sequence[T], function: str) -> Sequence[T]:
+    # A lone path or text is a sequence of characters to Python: surely not what was meant.
+    if isinstance(given, str | bytes | Path) or not isinstance(given, Sequence):
+        raise TypeError(f"{function} takes a list, not {type(given).__name__}: write [x]")
+    return given
+
+
+def _batches(items: Sequence[T] | Iterator[T], size: int) -> Iterator[list[T]]:
+    batch: list[T] = []
+    for item in items:
+        batch.append(item)
+        if len(batch) == size:
+            yield batch
+            batch = []
+    if batch:
+        yield batch

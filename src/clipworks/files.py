@@ -1,0 +1,69 @@
+"""Files that are whole or absent: written under a temporary name, then renamed."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+
+@contextmanager
+def atomic_path(path: Path) -> Iterator[Path]:
+    """Give a temporary path beside `path`; on leaving without an error it becomes `path`.
+
+    A kill at any moment leaves either the old file or the new one, whole, and at most a stray
+    `.part` file, which `remove_partial_files` clears away.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
+    try:
+        yield temporary
+        _flush_to_disk(temporary)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_bytes_atomic(path: Path, content: bytes) -> None:
+    """Write a whole file at once."""
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(content)
+
+
+def write_json_atomic(path: Path, content: Any) -> None:  # noqa: ANN401 - whatever JSON takes
+    """Write JSON, indented and with a final newline."""
+    text = json.dumps(content, indent=2, ensure_ascii=False) + "\n"
+    write_bytes_atomic(path, text.encode())
+
+
+def remove_partial_files(folder: Path) -> None:
+    """Delete what killed writers left behind, below `folder`."""
+    for stray in folder.rglob(".*.part"):
+        stray.unlink(missing_ok=True)
+
+
+def sha256_of_file(path: Path) -> str:
+    """The file's SHA-256, as hex digits."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def cache_folder() -> Path:
+    """Where downloads and measurements are kept: `CLIPWORKS_CACHE`, or the user's cache."""
+    if given := os.environ.get("CLIPWORKS_CACHE"):
+        return Path(given).expanduser()
+    base = os.environ.get("XDG_CACHE_HOME")
+    return (Path(base) if base else Path.home() / ".cache") / "clipworks"
+
+
+def _flush_to_disk(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
