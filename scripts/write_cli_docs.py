@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from pathlib import Path
+from typing import Any
 
-import click
+import typer.main
+
+from clipworks.cli.main import app
 
 PAGE = Path(__file__).parent.parent / "docs" / "cli.md"
+HEAD = "# Commands\n\nMade from the commands' own help by `scripts/write_cli_docs.py`.\n"
 
 
 def main() -> None:
@@ -21,37 +24,44 @@ def main() -> None:
 
 
 def render() -> str:
-    """All commands' help as Markdown."""
-    os.environ["COLUMNS"] = "100"
-    import typer
-
-    from clipworks.cli.main import app
-
-    group = typer.main.get_command(app)
-    assert isinstance(group, click.Group) or hasattr(group, "commands")
-    parts = [
-        "# Commands\n\nGenerated from `clipworks COMMAND --help` by `scripts/write_cli_docs.py`.\n"
-    ]
-    root = group.make_context("clipworks", [], resilient_parsing=True)
-    for name, command in group.commands.items():
-        context = type(root)(command, parent=root, info_name=name)
-        parts.append(f"## clipworks {name}\n\n{_describe(command, context)}")
-    return "\n".join(parts)
+    """All commands as Markdown."""
+    commands = typer.main.get_command(app).commands  # pyright: ignore[reportAttributeAccessIssue]
+    return "\n".join([HEAD, *(_describe(name, command) for name, command in commands.items())])
 
 
-def _describe(command: click.Command, context: click.Context) -> str:
-    usage = " ".join(["clipworks", command.name or "", *command.collect_usage_pieces(context)])
-    lines = [f"{(command.help or '').strip()}\n", f"```\n{usage}\n```\n"]
-    rows = []
-    for parameter in command.get_params(context):
-        record = parameter.get_help_record(context)
-        if record is None and getattr(parameter, "help", None):
-            record = (parameter.make_metavar(context), parameter.help)
-        if record is not None:
-            rows.append(
-                f"| `{record[0].replace('|', ' or ')}` | {record[1].replace('|', ' or ')} |"
-            )
-    return "\n".join([*lines, "| | |", "| --- | --- |", *rows]) + "\n"
+def _describe(name: str, command: Any) -> str:  # noqa: ANN401 - typer's own kind of command
+    arguments = [_argument(p) for p in command.params if p.param_type_name == "argument"]
+    usage = " ".join(["clipworks", name, *arguments, "[OPTIONS]"])
+    rows = [_row(p) for p in command.params if getattr(p, "help", None)]
+    text = " ".join((command.help or "").split())
+    return "\n".join(
+        [f"## {name}\n", f"`{usage}`\n", f"{text}\n", "| | | |", "| --- | --- | --- |", *rows, ""]
+    )
+
+
+def _row(parameter: Any) -> str:  # noqa: ANN401
+    if parameter.param_type_name == "argument":
+        names, notes = _argument(parameter), []
+    else:
+        names = ", ".join([*parameter.opts, *parameter.secondary_opts])
+        notes = _notes(parameter)
+    text = " ".join(parameter.help.split()).replace("|", "\\|")
+    return f"| `{names}` | {text} | {'; '.join(notes)} |"
+
+
+def _notes(option: Any) -> list[str]:  # noqa: ANN401
+    notes = ["required"] if option.required else []
+    if option.default not in (None, False, (), []) and option.show_default is not False:
+        notes.append(f"default `{option.default}`")
+    if option.envvar:
+        notes.append(f"`{option.envvar}`")
+    return notes
+
+
+def _argument(parameter: Any) -> str:  # noqa: ANN401
+    name = parameter.name.upper()
+    name = f"{name}..." if parameter.nargs == -1 else name
+    return name if parameter.required else f"[{name}]"
 
 
 if __name__ == "__main__":

@@ -23,3 +23,11 @@ def _no_network_but_loopback(request):
 def _own_cache(tmp_path_factory, monkeypatch):
     """No test reads or writes the user's cache."""
     monkeypatch.setenv("CLIPWORKS_CACHE", str(tmp_path_factory.mktemp("cache")))
+
+
+@pytest.fixture(scope="session")
+def tiny_bundle_folder(tmp_path_factory):
+    """A bundle of a tiny CLIP with random weights."""
+    from tests.support.tiny import tiny_bundle
+
+    return tiny_bundle(tmp_path_factory.mktemp("bundle") / "tiny").folder

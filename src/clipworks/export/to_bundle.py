@@ -82,7 +82,8 @@ def write_bundle(
     _check_target(out, overwrite=overwrite)
     stored = _as_stored(model, card.precision)
     with _folder_in_one_go(out) as folder:
-        save_checkpoint(stored, folder / WEIGHTS_FILE, half=card.precision == "fp16")
+        dtype = torch.float16 if card.precision == "fp16" else torch.float32
+        save_checkpoint(stored, folder / WEIGHTS_FILE, dtype=dtype)
         export_graphs(stored, folder)
         (folder / TOKENIZER_FILE).write_bytes(tokenizer_json)
         report = _compare(seal_bundle(folder, card), stored, model)

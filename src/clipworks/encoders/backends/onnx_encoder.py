@@ -12,10 +12,12 @@ from typing import final
 
 import numpy as np
 import onnxruntime as ort
+from onnxruntime.capi.onnxruntime_pybind11_state import InvalidArgument
 
 from clipworks.arrays import Embeddings, Pixels, Tokens, normalize_rows
 from clipworks.encoders.bundle import Bundle
 from clipworks.encoders.encoder import AbstractEncoder
+from clipworks.encoders.onnx_graph import OnnxGraph
 from clipworks.errors import BundleError, InputError, SettingsError
 
 _PROVIDERS = {
@@ -60,7 +62,13 @@ class OnnxEncoder(AbstractEncoder):
                 f"pixels: expected float32 [image, 3, {spec.height}, {spec.width}], "
                 f"got {pixels.dtype} {list(pixels.shape)}"
             )
-        return self._run(self._image_session, pixels)
+        try:
+            return self._run(self._image_graph, pixels)
+        except InvalidArgument as error:
+            reason = " ".join(str(error).split())
+            raise BundleError(
+                f"{self._bundle.image_graph} does not take pixels: {reason}"
+            ) from error
 
     def encode_texts(self, tokens: Tokens) -> Embeddings:
         """Map int64 tokens [text context] to unit rows [text dim]."""
@@ -69,27 +77,31 @@ class OnnxEncoder(AbstractEncoder):
             raise InputError(
                 f"tokens: expected int64 [text, {context}], got {tokens.dtype} {list(tokens.shape)}"
             )
-        return self._run(self._text_session, tokens)
+        try:
+            return self._run(self._text_graph, tokens)
+        except InvalidArgument as error:
+            raise InputError(
+                f"tokens: an id lies outside the model's vocabulary (they go from {tokens.min()} "
+                f"to {tokens.max()})"
+            ) from error
 
     @cached_property
-    def _image_session(self) -> ort.InferenceSession:
+    def _image_graph(self) -> OnnxGraph:
         return self._open(self._bundle.image_graph)
 
     @cached_property
-    def _text_session(self) -> ort.InferenceSession:
+    def _text_graph(self) -> OnnxGraph:
         return self._open(self._bundle.text_graph)
 
-    def _open(self, graph: Path) -> ort.InferenceSession:
-        options = ort.SessionOptions()
-        options.intra_op_num_threads = self._num_threads
-        options.log_severity_level = 3
-        try:
-            return ort.InferenceSession(graph, options, providers=_PROVIDERS[self._device])
-        except Exception as error:
-            raise BundleError(f"{graph}: onnxruntime cannot load it: {error}") from error
+    def _open(self, path: Path) -> OnnxGraph:
+        return OnnxGraph(
+            path,
+            providers=_PROVIDERS[self._device],
+            num_threads=self._num_threads,
+            end_id=self._bundle.card.text.end_id,
+        )
 
-    def _run(self, session: ort.InferenceSession, batch: np.ndarray) -> Embeddings:
+    def _run(self, graph: OnnxGraph, batch: np.ndarray) -> Embeddings:
         if not len(batch):
             return np.zeros((0, self._bundle.card.embedding_dim), np.float32)
-        (rows,) = session.run(None, {session.get_inputs()[0].name: np.ascontiguousarray(batch)})
-        return normalize_rows(np.asarray(rows, np.float32))
+        return normalize_rows(graph(batch))

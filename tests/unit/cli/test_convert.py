@@ -1,0 +1,69 @@
+import json
+
+import pytest
+from typer import Typer
+from typer.testing import CliRunner
+
+import clipworks
+from clipworks.cli.convert import convert
+from clipworks.errors import CheckpointError, SettingsError
+from clipworks.models.checkpoints import save_checkpoint
+from tests.support.tiny import tiny_clip, tiny_tokenizer
+
+app = Typer()
+app.command()(convert)
+
+
+def run(*arguments):
+    result = CliRunner().invoke(app, [str(argument) for argument in arguments])
+    if result.exception is not None and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    assert result.exit_code == 0, result.output
+    return result.stdout
+
+
+@pytest.fixture
+def checkpoint(tmp_path):
+    folder = tmp_path / "my-model"
+    folder.mkdir()
+    save_checkpoint(tiny_clip(), folder / "weights.safetensors")
+    (folder / "tokenizer.json").write_bytes(tiny_tokenizer())
+    return folder
+
+
+def test_weights_become_a_bundle_that_embeds(checkpoint, tmp_path):
+    out = tmp_path / "bundle"
+    report = json.loads(run(checkpoint, "--out", out, "--preset", "openai", "--json"))
+    assert report["name"] == "my-model"
+    assert report["image_difference"] < 1e-5
+    model = clipworks.load(out)
+    assert model.embed_texts(["a red square"]).shape == (1, 24)
+    assert model.card.image.resize == "shortest"
+    assert report["fingerprint"] == model.fingerprint
+
+    half = run(out, "--out", tmp_path / "half", "--precision", "fp16", "--name", "halved")
+    assert "halved, 24 dimensions, fp16" in half
+    assert clipworks.load(tmp_path / "half").fingerprint != model.fingerprint
+
+
+def test_what_the_files_do_not_say_is_asked_for(checkpoint, tmp_path):
+    with pytest.raises(CheckpointError, match="--preset"):
+        run(checkpoint, "--out", tmp_path / "bundle")
+    assert not (tmp_path / "bundle").exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--precision", "fp12"], "precision 'fp12': expected one of fp32, fp16"),
+        (["--activation", "relu"], "activation='relu'"),
+    ],
+)
+def test_wrong_settings_are_named(checkpoint, tmp_path, options, message):
+    with pytest.raises(SettingsError, match=message):
+        run(checkpoint, "--out", tmp_path / "b", "--preset", "openai", *options)
+
+
+def test_no_such_file(tmp_path):
+    with pytest.raises(CheckpointError, match="no such file or folder"):
+        run(tmp_path / "nothing.pt", "--out", tmp_path / "b")

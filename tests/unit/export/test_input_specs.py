@@ -1,0 +1,134 @@
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from clipworks.errors import CheckpointError
+from clipworks.export.input_specs import image_spec_of, text_spec_of, tokenizer_of
+from clipworks.inputs import OPENAI_MEAN, OPENAI_STD, special_ids
+from clipworks.models.checkpoints import Checkpoint
+from clipworks.models.dialects.dialect import TokenizerFacts
+from tests.support.tiny import tiny_clip, tiny_tokenizer
+
+# Facts of public files: openai/clip-vit-base-patch32's preprocessor_config.json, its newer form,
+# and a preprocess_cfg as open_clip's push_to_hf_hub writes it.
+HUGGING_FACE = {
+    "crop_size": 16, "do_center_crop": True, "do_normalize": True, "do_resize": True,
+    "feature_extractor_type": "CLIPFeatureExtractor", "image_mean": list(OPENAI_MEAN),
+    "image_std": list(OPENAI_STD), "resample": 3, "size": 16,
+}  # fmt: skip
+NEWER = {
+    **HUGGING_FACE, "size": {"shortest_edge": 16}, "crop_size": {"height": 16, "width": 16},
+}  # fmt: skip
+SQUASHED = {
+    "do_center_crop": False, "size": {"height": 16, "width": 16}, "resample": 2,
+    "image_mean": [0.5, 0.5, 0.5], "image_std": [0.5, 0.5, 0.5],
+}  # fmt: skip
+OPEN_CLIP = {
+    "size": [16, 16], "mode": "RGB", "mean": [0.5, 0.5, 0.5], "std": [0.25, 0.25, 0.25],
+    "interpolation": "bilinear", "resize_mode": "longest", "fill_color": 7,
+}  # fmt: skip
+
+
+def checkpoint(**changes) -> Checkpoint:
+    fields = {
+        "model": tiny_clip(),
+        "dialect": "huggingface",
+        "weights": Path("model.safetensors"),
+        "preprocessing": None,
+        "tokenizer": TokenizerFacts(),
+        "licence": None,
+    }
+    return Checkpoint(**{**fields, **changes})
+
+
+@pytest.mark.parametrize("stated", [HUGGING_FACE, NEWER])
+def test_clips_own_image_processor(stated):
+    spec = image_spec_of(checkpoint(preprocessing=stated), None, None)
+    assert (spec.height, spec.width, spec.resize, spec.interpolation) == (
+        16, 16, "shortest", "bicubic"
+    )  # fmt: skip
+    assert (spec.mean, spec.std) == (OPENAI_MEAN, OPENAI_STD)
+
+
+def test_an_image_processor_that_squashes():
+    spec = image_spec_of(checkpoint(preprocessing=SQUASHED), None, None)
+    assert (spec.resize, spec.interpolation, spec.mean) == ("squash", "bilinear", (0.5, 0.5, 0.5))
+
+
+def test_open_clips_preprocess_cfg_and_its_defaults():
+    open_clip = checkpoint(dialect="open_clip", preprocessing=OPEN_CLIP)
+    spec = image_spec_of(open_clip, None, None)
+    assert (spec.resize, spec.interpolation, spec.fill) == ("longest", "bilinear", 7)
+    assert (spec.mean, spec.std) == ((0.5, 0.5, 0.5), (0.25, 0.25, 0.25))
+    defaults = image_spec_of(checkpoint(dialect="open_clip"), {"model_cfg": {}}, None)
+    assert (defaults.resize, defaults.mean) == ("shortest", OPENAI_MEAN)
+
+
+def test_openais_archives_need_no_file():
+    spec = image_spec_of(checkpoint(dialect="openai"), None, None)
+    assert (spec.resize, spec.interpolation, spec.mean) == ("shortest", "bicubic", OPENAI_MEAN)
+
+
+@pytest.mark.parametrize("dialect", ["open_clip", "huggingface", "clipworks"])
+def test_where_nobody_says_the_caller_is_asked(dialect):
+    with pytest.raises(CheckpointError, match="does not say how pictures are prepared"):
+        image_spec_of(checkpoint(dialect=dialect), None, None)
+    assert image_spec_of(checkpoint(dialect=dialect), None, "siglip").resize == "squash"
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"size": 20}, r"prepared as \[20, 20\]"),
+        ({"crop_size": 8}, r"prepared as \[8, 8\]"),
+        ({"resample": 5}, "resample = 5"),
+        ({"do_center_crop": False}, "does not crop"),
+    ],
+)
+def test_what_we_cannot_do_is_refused(change, message):
+    with pytest.raises(CheckpointError, match=message):
+        image_spec_of(checkpoint(preprocessing={**HUGGING_FACE, **change}), None, None)
+
+
+def test_the_text_spec_follows_the_tokenizer():
+    tokenizer = tiny_tokenizer()
+    start, end = special_ids(tokenizer)
+    facts = TokenizerFacts(pad_id=end, start_id=start, end_id=end)
+    spec = text_spec_of(checkpoint(tokenizer=facts), tokenizer)
+    assert (spec.context_length, spec.start_id, spec.end_id, spec.pad_id) == (12, start, end, end)
+    assert (spec.cleaning, spec.lowercase) == ("whitespace", True)
+
+
+def test_open_clips_canonical_cleaning_is_kept():
+    facts = TokenizerFacts(options={"clean": "canonicalize"})
+    assert text_spec_of(checkpoint(tokenizer=facts), tiny_tokenizer()).cleaning == "canonicalize"
+
+
+def test_a_tokenizer_of_another_model_is_refused():
+    with pytest.raises(CheckpointError, match="belongs to another model"):
+        text_spec_of(checkpoint(tokenizer=TokenizerFacts(end_id=7)), tiny_tokenizer())
+
+
+def test_the_tokenizer_beside_the_weights_is_taken(tmp_path):
+    path = tmp_path / "tokenizer.json"
+    path.write_bytes(tiny_tokenizer())
+    found = tokenizer_of(checkpoint(tokenizer=TokenizerFacts(files=(path,))), None)
+    assert special_ids(found) == special_ids(tiny_tokenizer())
+    assert tokenizer_of(checkpoint(), path) == found
+
+
+def test_a_vocabulary_without_a_tokenizer_is_asked_for():
+    with pytest.raises(CheckpointError, match="vocabulary of 540 tokens"):
+        tokenizer_of(checkpoint(), None)
+
+
+def test_clips_own_vocabulary_ships_with_us():
+    big = tiny_clip(vocab_size=49408)
+    tokenizer = tokenizer_of(replace(checkpoint(), model=big), None)
+    assert special_ids(tokenizer) == (49406, 49407)
+
+
+def test_a_foreign_tokenizer_is_named():
+    with pytest.raises(CheckpointError, match="'bert-base-uncased'"):
+        tokenizer_of(checkpoint(tokenizer=TokenizerFacts(name="bert-base-uncased")), None)

@@ -1,0 +1,105 @@
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+import clipworks
+from clipworks.encoders.bundle import read_bundle
+from clipworks.errors import BundleError, SettingsError
+from clipworks.export import to_bundle
+from clipworks.export.to_bundle import write_bundle
+from tests.support.tiny import WORDS, tiny_card, tiny_clip, tiny_tokenizer
+
+
+@pytest.fixture(scope="module")
+def tokenizer():
+    return tiny_tokenizer()
+
+
+@pytest.fixture(scope="module", params=["fp32", "fp16"])
+def converted(request, tokenizer, tmp_path_factory):
+    model = tiny_clip()
+    card = tiny_card(tokenizer, precision=request.param)
+    out = tmp_path_factory.mktemp("bundles") / request.param
+    return model, write_bundle(model, out, card=card, tokenizer_json=tokenizer)
+
+
+def pictures(count=5):
+    random = np.random.default_rng(0)
+    sizes = random.integers(10, 60, (count, 2))
+    return [Image.fromarray(random.integers(0, 255, (h, w, 3), np.uint8)) for h, w in sizes]
+
+
+def test_the_bundle_gives_torchs_vectors_for_pictures_and_texts(converted):
+    model, report = converted
+    halves = report.bundle.card.precision == "fp16"
+    stored = model if not halves else tiny_clip().half().float()
+    embedder = clipworks.load(report.bundle.folder)
+    images = embedder.embed_images(pictures(), batch_size=2)
+    texts = embedder.embed_texts(WORDS, batch_size=3)
+    pixels = torch.from_numpy(embedder.transform.batch(pictures()))
+    tokens = torch.from_numpy(embedder.tokenizer(WORDS))
+    with torch.inference_mode():
+        expected_images = stored.encode_image(pixels).numpy().astype(np.float64)
+        expected_texts = stored.encode_text(tokens).numpy().astype(np.float64)
+    for got, raw in ((images, expected_images), (texts, expected_texts)):
+        np.testing.assert_allclose(got, raw / np.linalg.norm(raw, axis=1, keepdims=True), atol=1e-6)
+
+
+def test_the_report_says_how_close(converted):
+    _, report = converted
+    assert report.image_difference < 1e-6
+    assert report.text_difference < 1e-6
+    assert report.min_cosine > (0.9999 if report.bundle.card.precision == "fp16" else 0.999999)
+
+
+def test_the_graphs_hold_no_weights_of_their_own(converted):
+    _, report = converted
+    folder = report.bundle.folder
+    weights = (folder / "weights.safetensors").stat().st_size
+    assert (folder / "image.onnx").stat().st_size < 40_000
+    count = sum(p.numel() for p in tiny_clip().parameters())
+    per_weight = 2 if report.bundle.card.precision == "fp16" else 4
+    assert weights < count * per_weight + 10_000
+
+
+def test_the_batch_is_dynamic(converted):
+    embedder = clipworks.load(converted[1].bundle.folder)
+    one_by_one = np.concatenate([embedder.embed_images([p]) for p in pictures()])
+    np.testing.assert_allclose(one_by_one, embedder.embed_images(pictures()), atol=1e-6)
+
+
+def test_converting_twice_gives_one_fingerprint(converted, tokenizer, tmp_path):
+    model, report = converted
+    card = tiny_card(tokenizer, precision=report.bundle.card.precision)
+    again = write_bundle(model, tmp_path / "b", card=card, tokenizer_json=tokenizer)
+    assert again.bundle.card.fingerprint == report.bundle.card.fingerprint
+
+
+def test_a_model_that_came_out_wrong_is_not_written(tokenizer, tmp_path, monkeypatch):
+    real = to_bundle.export_graphs
+
+    def export_another(model, folder):
+        with torch.no_grad():
+            model.visual.projection.weight.mul_(-1)
+        real(model, folder)
+        with torch.no_grad():
+            model.visual.projection.weight.mul_(-1)
+
+    monkeypatch.setattr(to_bundle, "export_graphs", export_another)
+    with pytest.raises(BundleError, match="differs from the checkpoint"):
+        write_bundle(
+            tiny_clip(), tmp_path / "b", card=tiny_card(tokenizer), tokenizer_json=tokenizer
+        )
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_stands_there_is_not_overwritten_unasked(converted, tokenizer, tmp_path):
+    model, report = converted
+    card = tiny_card(tokenizer)
+    with pytest.raises(SettingsError, match="holds a bundle already"):
+        write_bundle(model, report.bundle.folder, card=card, tokenizer_json=tokenizer)
+    (tmp_path / "precious.txt").write_text("x")
+    with pytest.raises(SettingsError, match="is not a bundle"):
+        write_bundle(model, tmp_path, card=card, tokenizer_json=tokenizer, overwrite=True)
+    assert read_bundle(report.bundle.folder) == report.bundle
