@@ -1,0 +1,106 @@
+"""A transformer block, the same in both towers, and its parts.
+
+Axes: batch (pictures or texts), token, width (of the residual stream), unit (of the MLP).
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F  # noqa: N812 - the name that every torch reader knows
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from clipworks.models.attention import Attention
+from clipworks.models.config import Activation, TextConfig, VisionConfig
+from clipworks.models.sites import Site
+
+
+def activate(
+    x: Float[Tensor, "batch token unit"], activation: Activation
+) -> Float[Tensor, "batch token unit"]:
+    """GELU (Hendrycks and Gimpel, arXiv 1606.08415) or one of its two approximations."""
+    match activation:
+        case "gelu":
+            return F.gelu(x)
+        case "gelu_tanh":
+            return F.gelu(x, approximate="tanh")
+        case "quick_gelu":
+            return x * torch.sigmoid(1.702 * x)
+
+
+class Norm(nn.Module):
+    """LayerNorm, with sites for its divisor and its output."""
+
+    def __init__(self, width: int, eps: float) -> None:
+        super().__init__()
+        self.eps = eps
+        self.weight = nn.Parameter(torch.ones(width))
+        self.bias = nn.Parameter(torch.zeros(width))
+        self.hook_scale = Site()
+        self.hook_normalized = Site()
+
+    def forward(self, x: Float[Tensor, "*axes width"]) -> Float[Tensor, "*axes width"]:
+        """Centre, divide by the standard deviation, scale and shift each vector."""
+        if self.hook_scale.watched:
+            centred = x - x.mean(dim=-1, keepdim=True)
+            variance = centred.square().mean(dim=-1, keepdim=True)  # [*axes 1]
+            scale = self.hook_scale((variance + self.eps).sqrt())
+            return self.hook_normalized(centred / scale * self.weight + self.bias)
+        normalized = F.layer_norm(x, self.weight.shape, self.weight, self.bias, self.eps)
+        return self.hook_normalized(normalized)
+
+
+class Mlp(nn.Module):
+    """Two linear layers with the activation between them."""
+
+    def __init__(self, width: int, mlp_width: int, activation: Activation) -> None:
+        super().__init__()
+        self.activation: Activation = activation
+        self.up = nn.Linear(width, mlp_width)
+        self.down = nn.Linear(mlp_width, width)
+        self.hook_pre = Site()
+        self.hook_post = Site()
+
+    def forward(self, x: Float[Tensor, "batch token width"]) -> Float[Tensor, "batch token width"]:
+        """Each token on its own."""
+        hidden = self.hook_pre(self.up(x))  # [batch token unit]
+        return self.down(self.hook_post(activate(hidden, self.activation)))
+
+
+class LayerScale(nn.Module):
+    """A learnt factor for each channel (Touvron et al., arXiv 2103.17239, equation 4)."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.gamma = nn.Parameter(torch.ones(width))
+
+    def forward(self, x: Float[Tensor, "batch token width"]) -> Float[Tensor, "batch token width"]:
+        """Scale each channel."""
+        return x * self.gamma
+
+
+class Block(nn.Module):
+    """Attention, then the MLP, each on a normalised copy of the stream and added back to it."""
+
+    def __init__(self, config: VisionConfig | TextConfig, *, causal: bool) -> None:
+        super().__init__()
+        width = config.width
+        self.ln1 = Norm(width, config.norm_eps)
+        self.attn = Attention(width, config.heads, causal=causal)
+        self.attn_scale = LayerScale(width) if config.layer_scale else nn.Identity()
+        self.ln2 = Norm(width, config.norm_eps)
+        self.mlp = Mlp(width, config.mlp_width, config.activation)
+        self.mlp_scale = LayerScale(width) if config.layer_scale else nn.Identity()
+        self.hook_resid_pre = Site()
+        self.hook_attn_out = Site()
+        self.hook_resid_mid = Site()
+        self.hook_mlp_out = Site()
+        self.hook_resid_post = Site()
+
+    def forward(self, x: Float[Tensor, "batch token width"]) -> Float[Tensor, "batch token width"]:
+        """Write both branches into the residual stream."""
+        x = self.hook_resid_pre(x)
+        x = x + self.hook_attn_out(self.attn_scale(self.attn(self.ln1(x))))
+        x = self.hook_resid_mid(x)
+        x = x + self.hook_mlp_out(self.mlp_scale(self.mlp(self.ln2(x))))
+        return self.hook_resid_post(x)

@@ -1,0 +1,220 @@
+"""OpenCLIP: tensors named as OpenAI's, and an `open_clip_config.json` beside them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar, final
+
+from torch import Tensor
+
+from clipworks.errors import CheckpointError
+from clipworks.models.config import Activation, TextConfig
+from clipworks.models.dialects.dialect import (
+    AbstractDialect,
+    DialectName,
+    TokenizerFacts,
+    rename,
+    tokenizer_files,
+)
+from clipworks.models.dialects.json_options import Options
+from clipworks.models.facts import Facts, Tensors
+from clipworks.models.tensor_files import TensorFile, read_json
+
+_RULES = (
+    (r"^(?!visual\.|text\.|logit_)", "text."),  # the plain class keeps the text tower at its root
+    (r"^visual\.conv1\.", "visual.patch_embed."),
+    (r"^visual\.class_embedding$", "visual.class_token"),
+    (r"^visual\.ln_post\.", "visual.ln_final."),
+    (r"^visual\.proj$", "visual.projection.weight"),
+    (r"^text\.token_embedding\.", "text.token_embed."),
+    (r"^text\.text_projection$", "text.projection.weight"),
+    (r"^text\.text_projection\.", "text.projection."),
+    (r"\.positional_embedding$", ".positions"),
+    (r"\.transformer\.resblocks\.", ".blocks."),
+    (r"\.ln_([12])\.", r".ln\1."),
+    (r"\.attn\.in_proj_(weight|bias)$", r".attn.qkv.\1"),
+    (r"\.attn\.out_proj\.", ".attn.out."),
+    (r"\.mlp\.c_fc\.", ".mlp.up."),
+    (r"\.mlp\.c_proj\.", ".mlp.down."),
+    (r"\.ls_1\.gamma$", ".attn_scale.gamma"),
+    (r"\.ls_2\.gamma$", ".mlp_scale.gamma"),
+)
+_COMPUTED = {"attn_mask", "text.attn_mask"}
+_FOREIGN = {
+    "visual.trunk.": "an image tower from timm",
+    "visual.layer1.": "a ResNet image tower",
+    "visual.attn_pool.": "attentional pooling",
+    "text.cls_emb": "CoCa's class token for texts",
+    "text_decoder.": "CoCa's decoder",
+    "text.transformer.embeddings.": "a text tower from transformers",
+}
+
+_TOP_KNOWN = {
+    "embed_dim", "vision_cfg", "text_cfg", "quick_gelu", "custom_text", "init_logit_scale",
+    "init_logit_bias", "nonscalar_logit_scale", "cast_dtype", "output_dict",
+}  # fmt: skip
+_VISION_KNOWN = {
+    "layers", "width", "head_width", "mlp_ratio", "patch_size", "image_size", "ls_init_value",
+    "no_ln_pre", "final_ln_after_pool", "pool_type", "act_kwargs", "norm_kwargs",
+    "pos_embed_type",
+    "patch_dropout", "output_tokens", "attn_pooler_queries", "attn_pooler_heads",
+    "timm_model_pretrained", "timm_pool", "timm_proj", "timm_proj_bias", "timm_drop",
+    "timm_drop_path",
+}  # fmt: skip
+_TEXT_KNOWN = {
+    "context_length", "vocab_size", "width", "heads", "layers", "mlp_ratio", "ls_init_value",
+    "pad_id", "eos_id", "no_causal_mask", "pool_type", "proj_bias", "proj_type", "act_kwargs",
+    "norm_kwargs", "tokenizer_mode", "tokenizer_kwargs", "output_tokens",
+    "final_ln_after_pool",  # which the library leaves aside
+    "hf_tokenizer_name", "hf_model_pretrained", "hf_proj_type", "hf_pooler_type",
+}  # fmt: skip
+_UNREMARKABLE = (None, False, "default")
+_POSITIONS = {"learnable": "table", "sin_cos_2d": "table"}  # either way, it is in the file
+_VISION_POOLING = {"tok": "class_token", "avg": "patch_mean"}
+_TEXT_POOLING = {"argmax": "argmax", "eos": "end_token", "last": "last", "first": "first"}
+
+
+@final
+class OpenClipDialect(AbstractDialect):
+    """The native towers of open_clip, in its plain class or the one with a separate text tower."""
+
+    name: ClassVar[DialectName] = "open_clip"
+    config_file: ClassVar[str] = "open_clip_config.json"
+
+    def recognises(self, file: TensorFile) -> bool:
+        """By the image tower, whichever kind it is."""
+        return any(name.startswith(("visual.conv1.", "visual.trunk.")) for name in file.tensors)
+
+    def translate(self, tensors: Tensors) -> dict[str, Tensor]:
+        """Rename, and turn the projections round: they multiply from the right."""
+        return translate_open_clip(tensors)
+
+    def state_facts(self, file: TensorFile, config: Mapping[str, Any] | None) -> Facts:
+        """Nothing without a configuration: GELU and QuickGELU have the same tensors."""
+        return Facts() if config is None else state_open_clip(config)
+
+    def read_preprocessing(self, file: TensorFile) -> dict[str, Any] | None:
+        """`preprocess_cfg` of the configuration."""
+        path = file.folder / self.config_file
+        options = Options(self.config_file, read_json(path) if path.is_file() else {})
+        return dict(options.part("preprocess_cfg").values) or None
+
+    def tokenizer_facts(
+        self, file: TensorFile, config: Mapping[str, Any] | None, text_config: TextConfig
+    ) -> TokenizerFacts:
+        """CLIP's own tokenizer, unless the configuration names another."""
+        text = _model_options(config or {}).part("text_cfg")
+        name = text.word("hf_tokenizer_name", "") or None
+        own = config is not None and name is None
+        return TokenizerFacts(
+            files=tokenizer_files(file.folder),
+            name=name,
+            options=text.part("tokenizer_kwargs").values,
+            start_id=text_config.vocab_size - 2 if own else None,
+            end_id=text_config.vocab_size - 1 if own else text_config.end_id,
+            pad_id=text_config.pad_id,
+        )
+
+
+def translate_open_clip(tensors: Tensors) -> dict[str, Tensor]:
+    """Tensors of OpenCLIP's names in ours.
+
+    Raises:
+        CheckpointError: a kind of model that clipworks has no towers for.
+    """
+    for prefix, kind in _FOREIGN.items():
+        if any(name.startswith(prefix) for name in tensors):
+            raise CheckpointError(f"{kind} ({prefix}*) is not supported yet")
+    kept = {name: tensor for name, tensor in tensors.items() if name not in _COMPUTED}
+    state = rename(kept, _RULES)
+    turned = {"visual.projection.weight"}
+    if tensors.keys() & {"text_projection", "text.text_projection"}:
+        turned.add("text.projection.weight")
+    for name in turned & state.keys():
+        if state[name].ndim == 2:
+            state[name] = state[name].T  # [width dim] to [dim width]
+    return state
+
+
+def state_open_clip(config: Mapping[str, Any]) -> Facts:
+    """What a configuration of open_clip says, with that library's defaults.
+
+    Args:
+        config: an `open_clip_config.json`, or its `model_cfg`.
+
+    Raises:
+        CheckpointError: an option that clipworks has not, by name.
+    """
+    options = _model_options(config)
+    vision, text = options.part("vision_cfg"), options.part("text_cfg")
+    _refuse_unknown(options, _TOP_KNOWN)
+    _refuse_unknown(vision, _VISION_KNOWN)
+    _refuse_unknown(text, _TEXT_KNOWN)
+    quick = options.flag("quick_gelu")
+    return Facts(_state_vision(vision, quick=quick), _state_text(text, quick=quick))
+
+
+def _model_options(config: Mapping[str, Any]) -> Options:
+    whole = Options("open_clip's configuration", config)
+    return whole.part("model_cfg") if whole.has("model_cfg") else Options("model_cfg", config)
+
+
+def _refuse_unknown(options: Options, known: set[str]) -> None:
+    for name, value in options.values.items():
+        if name not in known and value not in _UNREMARKABLE:
+            raise CheckpointError(f"{options.name}.{name} = {value!r} is not supported yet")
+
+
+def _state_vision(vision: Options, *, quick: bool) -> dict[str, Any]:
+    vision.choice("pos_embed_type", "learnable", _POSITIONS)
+    width = vision.integer("width", 768)
+    return {
+        "image_size": vision.square("image_size", 224),
+        "patch_size": vision.square("patch_size", 16),
+        "width": width,
+        "layers": vision.integer("layers", 12),  # a list would be a ResNet
+        "heads": width // max(vision.integer("head_width", 64), 1),
+        "mlp_width": int(width * vision.positive("mlp_ratio", 4.0)),
+        "activation": _activation(vision, quick=quick),
+        "norm_eps": _norm_eps(vision),
+        "pre_norm": not vision.flag("no_ln_pre"),
+        "pooling": vision.choice("pool_type", "tok", _VISION_POOLING),
+        "norm_pooled": vision.flag("final_ln_after_pool"),
+        "layer_scale": vision.has("ls_init_value"),
+    }
+
+
+def _state_text(text: Options, *, quick: bool) -> dict[str, Any]:
+    width = text.integer("width", 512)
+    pooling = text.choice("pool_type", "argmax", _TEXT_POOLING)
+    projection = "linear_bias" if text.flag("proj_bias") else "linear"
+    return {
+        "context_length": text.integer("context_length", 77),
+        "vocab_size": text.integer("vocab_size", 49408),
+        "width": width,
+        "layers": text.integer("layers", 12),
+        "heads": text.integer("heads", 8),
+        "mlp_width": int(width * text.positive("mlp_ratio", 4.0)),
+        "activation": _activation(text, quick=quick),
+        "norm_eps": _norm_eps(text),
+        "causal": not text.flag("no_causal_mask"),
+        "pooling": pooling,
+        "end_id": text.integer("eos_id", 2) if pooling == "end_token" else None,
+        "pad_id": text.integer("pad_id", 0),
+        "projection": "none" if text.word("proj_type", "linear") == "none" else projection,
+        "layer_scale": text.has("ls_init_value"),
+    }
+
+
+def _activation(options: Options, *, quick: bool) -> Activation:
+    asked = options.part("act_kwargs")
+    _refuse_unknown(asked, set() if quick else {"approximate"})
+    if quick:
+        return "quick_gelu"
+    return "gelu_tanh" if asked.word("approximate", "none") == "tanh" else "gelu"
+
+
+def _norm_eps(options: Options) -> float:
+    asked = options.part("norm_kwargs")
+    _refuse_unknown(asked, {"eps"})
+    return asked.positive("eps", 1e-5)

@@ -1,0 +1,216 @@
+"""What is known of a checkpoint, gathered from its tensors, its side files and the caller.
+
+The tensors tell every size. They cannot tell the activation, the heads or the pooling, and a
+model with the wrong one runs and is silently wrong; so these come from a file or from the
+caller, and a fact that nobody gives is an error, not a default.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any, Literal, get_args
+
+from torch import Tensor
+
+from clipworks.errors import CheckpointError, SettingsError
+from clipworks.models.config import (
+    Activation,
+    ClipConfig,
+    TextConfig,
+    TextPooling,
+    VisionConfig,
+    VisionPooling,
+)
+
+Tensors = Mapping[str, Tensor]
+Tower = Literal["vision", "text"]
+
+_OPTIONAL = {"end_id", "pad_id"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class CheckpointHints:
+    """What the caller knows of a checkpoint; it goes before what its files say.
+
+    Attributes:
+        activation: of both towers.
+        norm_eps: of both towers.
+        vision_heads: attention heads in a block of the image tower.
+        text_heads: attention heads in a block of the text tower.
+        vision_pooling: as in `VisionConfig.pooling`.
+        norm_pooled: as in `VisionConfig.norm_pooled`.
+        causal: as in `TextConfig.causal`.
+        text_pooling: as in `TextConfig.pooling`.
+        end_id: as in `TextConfig.end_id`.
+        pad_id: as in `TextConfig.pad_id`.
+    """
+
+    activation: Activation | None = None
+    norm_eps: float | None = None
+    vision_heads: int | None = None
+    text_heads: int | None = None
+    vision_pooling: VisionPooling | None = None
+    norm_pooled: bool | None = None
+    causal: bool | None = None
+    text_pooling: TextPooling | None = None
+    end_id: int | None = None
+    pad_id: int | None = None
+
+    def __post_init__(self) -> None:
+        for name, choices in _CHOICES.items():
+            value = getattr(self, name)
+            if value is not None and value not in choices:
+                raise SettingsError(f"{name}={value!r}: expected one of {', '.join(choices)}")
+
+    def facts(self) -> Facts:
+        """The same, tower by tower."""
+        known: dict[Tower, dict[str, Any]] = {"vision": {}, "text": {}}
+        for tower, values in known.items():
+            for name in (entry.name for entry in fields(_CONFIGS[tower])):
+                value = getattr(self, _hint_for(tower, name), None)
+                if value is not None:
+                    values[name] = value
+        return Facts(**known)
+
+
+_CHOICES = {
+    "activation": get_args(Activation),
+    "vision_pooling": get_args(VisionPooling),
+    "text_pooling": get_args(TextPooling),
+}
+_CONFIGS: dict[Tower, type[VisionConfig | TextConfig]] = {
+    "vision": VisionConfig,
+    "text": TextConfig,
+}
+_TOWER_HINTS = {"heads", "pooling"}
+
+
+def _hint_for(tower: Tower, name: str) -> str:
+    """The name among the hints of a tower's fact."""
+    return f"{tower}_{name}" if name in _TOWER_HINTS else name
+
+
+@dataclass(frozen=True)
+class Facts:
+    """Fields of `VisionConfig` and `TextConfig` that somebody vouches for."""
+
+    vision: Mapping[str, Any] = field(default_factory=dict)
+    text: Mapping[str, Any] = field(default_factory=dict)
+
+    def __or__(self, stronger: Facts) -> Facts:
+        return Facts({**self.vision, **stronger.vision}, {**self.text, **stronger.text})
+
+
+def configure(state: Tensors, known: Facts, *, source: str, config_file: str) -> ClipConfig:
+    """Join the sizes of tensors, in clipworks's names, with what else is known.
+
+    Args:
+        state: the tensors.
+        known: what files and the caller say; their sizes must be those of the tensors.
+        source: the checkpoint's name, for messages.
+        config_file: the side file that would say what is missing, for messages.
+
+    Raises:
+        CheckpointError: facts are missing, contradict the tensors, or are no model.
+    """
+    measured = Facts(_measure_vision(state), _measure_text(state))
+    _compare(measured, known)
+    facts = measured | known
+    if facts.vision.get("pooling") == "class_token":  # then both orders give the same numbers
+        facts |= Facts({"norm_pooled": False})
+    _require_all(facts, source=source, config_file=config_file)
+    try:
+        return ClipConfig(
+            embed_dim=_shape(state, "visual.projection.weight", 2)[0],
+            vision=VisionConfig(**facts.vision),
+            text=TextConfig(**facts.text),
+            scores="sigmoid" if "logit_bias" in state else "softmax",
+        )
+    except SettingsError as error:
+        raise CheckpointError(f"{source}: {error}") from error
+
+
+def _measure_vision(state: Tensors) -> dict[str, Any]:
+    width, _, patch_size, _ = _shape(state, "visual.patch_embed.weight", 4)
+    positions, _ = _shape(state, "visual.positions", 2)
+    grid = math.isqrt(max(positions - 1, 0))
+    if grid**2 != positions - 1:
+        raise CheckpointError(
+            f"visual.positions has {positions} rows: expected one, and one for each patch of a "
+            "square picture"
+        )
+    return {
+        "image_size": grid * patch_size,
+        "patch_size": patch_size,
+        "width": width,
+        "pre_norm": "visual.ln_pre.weight" in state,
+        **_measure_blocks(state, "visual"),
+    }
+
+
+def _measure_text(state: Tensors) -> dict[str, Any]:
+    vocab_size, width = _shape(state, "text.token_embed.weight", 2)
+    projection = "none"
+    if "text.projection.weight" in state:
+        projection = "linear_bias" if "text.projection.bias" in state else "linear"
+    return {
+        "context_length": _shape(state, "text.positions", 2)[0],
+        "vocab_size": vocab_size,
+        "width": width,
+        "projection": projection,
+        **_measure_blocks(state, "text"),
+    }
+
+
+def _measure_blocks(state: Tensors, tower: str) -> dict[str, Any]:
+    matches = (re.match(rf"{tower}\.blocks\.(\d+)\.", name) for name in state)
+    return {
+        "layers": len({match[1] for match in matches if match}),
+        "mlp_width": _shape(state, f"{tower}.blocks.0.mlp.up.weight", 2)[0],
+        "layer_scale": f"{tower}.blocks.0.attn_scale.gamma" in state,
+    }
+
+
+def _shape(state: Tensors, name: str, rank: int) -> tuple[int, ...]:
+    if name not in state:
+        raise CheckpointError(f"the weights have no {name}: not a CLIP model of a known kind")
+    shape = tuple(state[name].shape)
+    if len(shape) != rank:
+        raise CheckpointError(f"{name} has the shape {list(shape)}: expected {rank} axes")
+    return shape
+
+
+def _compare(measured: Facts, stated: Facts) -> None:
+    """Refuse a side file that belongs to other weights."""
+    for tower, sizes, claims in (
+        ("vision", measured.vision, stated.vision),
+        ("text", measured.text, stated.text),
+    ):
+        for name, size in sizes.items():
+            claim = claims.get(name, size)
+            if name == "image_size":  # a border narrower than a patch leaves no trace
+                claim = claim // sizes["patch_size"] * sizes["patch_size"]
+            if claim != size:
+                raise CheckpointError(
+                    f"the configuration says {tower} {name} = {claims[name]}, but the tensors "
+                    f"say {size}: it belongs to other weights"
+                )
+
+
+def _require_all(facts: Facts, *, source: str, config_file: str) -> None:
+    known: dict[Tower, Mapping[str, Any]] = {"vision": facts.vision, "text": facts.text}
+    missing = [
+        _hint_for(tower, entry.name)
+        for tower, config in _CONFIGS.items()
+        for entry in fields(config)
+        if entry.name not in known[tower] and entry.name not in _OPTIONAL
+    ]
+    if missing:
+        names = ", ".join(dict.fromkeys(missing))
+        raise CheckpointError(
+            f"{source} does not say: {names}. Put its {config_file} beside it, or give them as "
+            "hints, such as CheckpointHints(activation='quick_gelu')"
+        )

@@ -1,0 +1,107 @@
+"""The image tower: pixels to features.
+
+Axes: image (pictures in a batch), h and w (pixels), patch (row by row from the top left), kept
+(patches that survive patch dropout), token (the class token, then the patches), width (of the
+residual stream), dim (of the joint space).
+"""
+
+from __future__ import annotations
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from clipworks.errors import InputError
+from clipworks.models.blocks import Block, Norm
+from clipworks.models.config import VisionConfig
+from clipworks.models.sites import Site
+
+
+class VisionTower(nn.Module):
+    """A vision transformer (Dosovitskiy et al., arXiv 2010.11929) as CLIP uses it."""
+
+    def __init__(self, config: VisionConfig, embed_dim: int) -> None:
+        super().__init__()
+        self.config = config
+        width, patch = config.width, config.patch_size
+        self.patch_embed = nn.Conv2d(3, width, kernel_size=patch, stride=patch, bias=False)
+        self.class_token = nn.Parameter(torch.zeros(width))
+        self.positions = nn.Parameter(torch.zeros(1 + config.num_patches, width))
+        self.ln_pre = Norm(width, config.norm_eps) if config.pre_norm else nn.Identity()
+        self.blocks = nn.Sequential(*(Block(config, causal=False) for _ in range(config.layers)))
+        self.ln_final = Norm(width, config.norm_eps)
+        self.projection = nn.Linear(width, embed_dim, bias=False)
+        self.hook_embed = Site()
+        self.hook_pos_embed = Site()
+        self.hook_full_embed = Site()
+        self.hook_ln_pre = Site()
+        self.hook_pooled = Site()
+
+    def forward(
+        self,
+        pixels: Float[Tensor, "image 3 h w"],
+        kept_patches: Int[Tensor, "image kept"] | None = None,
+    ) -> Float[Tensor, "image dim"]:
+        """Features, not normalised.
+
+        Args:
+            pixels: normalised as the checkpoint expects, of the model's size.
+            kept_patches: for patch dropout (Li et al., arXiv 2212.00794): the patches that each
+                picture keeps, from 0. None keeps all.
+
+        Raises:
+            InputError: pictures of another size.
+        """
+        x = self.blocks(self.embed(pixels, kept_patches))  # [image token width]
+        if self.config.norm_pooled:
+            pooled = self.ln_final(self.pool(x))  # [image width]
+        else:
+            pooled = self.pool(self.ln_final(x))  # [image width]
+        return self.projection(self.hook_pooled(pooled))
+
+    def embed(
+        self,
+        pixels: Float[Tensor, "image 3 h w"],
+        kept_patches: Int[Tensor, "image kept"] | None = None,
+    ) -> Float[Tensor, "image token width"]:
+        """What enters the first block."""
+        self._check_size(pixels)
+        patches = self.patch_embed(pixels).flatten(2).transpose(1, 2)  # [image patch width]
+        class_token = self.class_token.expand(pixels.shape[0], 1, -1)  # [image 1 width]
+        tokens = self.hook_embed(torch.cat([class_token, patches], dim=1))  # [image token width]
+        tokens = tokens + self.hook_pos_embed(self.positions)
+        if kept_patches is not None:
+            tokens = keep_patches(tokens, kept_patches)
+        return self.hook_ln_pre(self.ln_pre(self.hook_full_embed(tokens)))
+
+    def encode_tokens(
+        self,
+        pixels: Float[Tensor, "image 3 h w"],
+        kept_patches: Int[Tensor, "image kept"] | None = None,
+    ) -> Float[Tensor, "image token width"]:
+        """Every token after the last LayerNorm, not projected; the class token comes first."""
+        return self.ln_final(self.blocks(self.embed(pixels, kept_patches)))
+
+    def pool(self, x: Float[Tensor, "image token width"]) -> Float[Tensor, "image width"]:
+        """One vector for each picture."""
+        match self.config.pooling:
+            case "class_token":
+                return x[:, 0]
+            case "patch_mean":
+                return x[:, 1:].mean(dim=1)
+
+    def _check_size(self, pixels: Tensor) -> None:
+        size = self.config.image_size
+        if tuple(pixels.shape[1:]) != (3, size, size):
+            raise InputError(
+                f"pixels have the shape {list(pixels.shape)}, "
+                f"but this model takes [image, 3, {size}, {size}]"
+            )
+
+
+def keep_patches(
+    tokens: Float[Tensor, "image token width"], kept: Int[Tensor, "image kept"]
+) -> Float[Tensor, "image 1+kept width"]:
+    """The class token and the patches that are kept, in the order given."""
+    rows = (kept + 1).unsqueeze(2).expand(-1, -1, tokens.shape[2])  # [image kept width]
+    return torch.cat([tokens[:, :1], tokens.gather(1, rows)], dim=1)

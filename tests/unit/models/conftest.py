@@ -1,0 +1,12 @@
+"""Small models on one thread, with no graph of gradients unless a test asks for it."""
+
+import pytest
+import torch
+
+
+@pytest.fixture(autouse=True)
+def _one_thread():
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)

@@ -1,0 +1,74 @@
+"""The golden cases: their models, inputs and expected outputs."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from safetensors.torch import load_file
+from torch import Tensor
+
+from clipworks.models.checkpoints import Checkpoint, load_checkpoint
+from clipworks.models.facts import CheckpointHints
+
+GOLDEN = Path(__file__).parents[2] / "golden" / "models"
+CASES = sorted(path.name for path in GOLDEN.iterdir() if path.is_dir())
+
+_HINTS = {"07a_openai_layout_of_02": CheckpointHints(vision_heads=4, text_heads=4)}
+_SITES = (
+    (r"tokens_final$", "ln_final.hook_normalized"),
+    (r"^visual\.embed$", "visual.hook_full_embed"),
+    (r"^visual\.(ln_pre|pooled)$", r"visual.hook_\1"),
+    (r"\.mlp_(pre|post)$", r".mlp.hook_\1"),
+    (r"\.attn_pattern$", ".attn.hook_pattern"),
+    (r"\.(resid_\w+)$", r".hook_\1"),
+)
+
+
+@dataclass(frozen=True)
+class GoldenCase:
+    name: str
+
+    @property
+    def weights(self) -> Path:
+        return GOLDEN / self.name / "state_dict.safetensors"
+
+    @property
+    def config(self) -> dict[str, Any] | None:
+        """The side file's content; OpenAI's layout needs none."""
+        stated = json.loads((GOLDEN / self.name / "config.json").read_text())
+        if stated["library"] == "openai/CLIP naming":
+            return None
+        return stated.get("hf_config_json") or {"model_cfg": stated["kwargs"]}
+
+    @property
+    def hints(self) -> CheckpointHints | None:
+        return _HINTS.get(self.name)
+
+    def load(self) -> Checkpoint:
+        return load_checkpoint(self.weights, config=self.config, hints=self.hints)
+
+    def inputs(self) -> dict[str, Tensor]:
+        return load_file(GOLDEN / self.name / "inputs.safetensors")
+
+    def outputs(self) -> dict[str, Tensor]:
+        return load_file(GOLDEN / self.name / "outputs.safetensors")
+
+    def stretch(self) -> dict[str, Tensor]:
+        return load_file(GOLDEN / self.name / "stretch.safetensors")
+
+
+def site_of(output: str) -> str:
+    """The site at which a golden output was taken."""
+    for pattern, replacement in _SITES:
+        output = re.sub(pattern, replacement, output)
+    return output
+
+
+def relative_error(got: Tensor, expected: Tensor) -> float:
+    """The largest difference, over the largest number expected."""
+    assert got.shape == expected.shape
+    return float((got - expected).abs().max() / expected.abs().max())

@@ -1,0 +1,224 @@
+import json
+import shutil
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+from tests.unit.models.golden_cases import CASES, GOLDEN, GoldenCase, relative_error
+from tests.unit.models.tiny_models import some_pixels, some_tokens, tiny_config, tiny_model
+
+from clipworks.errors import CheckpointError
+from clipworks.models.checkpoints import load_checkpoint, save_checkpoint
+
+OPEN_CLIP = GoldenCase("01_oc_clip_gelu")
+HUGGING_FACE = GoldenCase("04a_hf_clip_quickgelu")
+
+
+def open_clip_folder(folder):
+    content = {**OPEN_CLIP.config, "preprocess_cfg": {"mean": [0.5, 0.5, 0.5]}}
+    (folder / "open_clip_config.json").write_text(json.dumps(content))
+    shutil.copy(OPEN_CLIP.weights, folder / "open_clip_model.safetensors")
+    return folder
+
+
+def hugging_face_folder(folder):
+    (folder / "config.json").write_text(json.dumps(HUGGING_FACE.config))
+    (folder / "preprocessor_config.json").write_text('{"do_resize": true}')
+    shutil.copy(HUGGING_FACE.weights, folder / "model.safetensors")
+    return folder
+
+
+class TestFolders:
+    def test_open_clip(self, tmp_path):
+        checkpoint = load_checkpoint(open_clip_folder(tmp_path))
+        assert checkpoint.dialect == "open_clip"
+        assert checkpoint.config == OPEN_CLIP.load().config
+        assert checkpoint.preprocessing == {"mean": [0.5, 0.5, 0.5]}
+        assert checkpoint.weights == tmp_path / "open_clip_model.safetensors"
+
+    def test_a_file_finds_what_lies_beside_it(self, tmp_path):
+        folder = open_clip_folder(tmp_path)
+        checkpoint = load_checkpoint(str(folder / "open_clip_model.safetensors"))
+        assert checkpoint.config == OPEN_CLIP.load().config
+
+    def test_hugging_face(self, tmp_path):
+        checkpoint = load_checkpoint(hugging_face_folder(tmp_path))
+        assert checkpoint.dialect == "huggingface"
+        assert checkpoint.config == HUGGING_FACE.load().config
+        assert checkpoint.preprocessing == {"do_resize": True}
+
+    def test_both_in_one(self, tmp_path):
+        """Many repositories hold a model twice; each half is read by its own configuration."""
+        folder = hugging_face_folder(open_clip_folder(tmp_path))
+        assert load_checkpoint(folder).dialect == "open_clip"
+        assert load_checkpoint(folder / "model.safetensors").dialect == "huggingface"
+
+    def test_shards(self, tmp_path):
+        whole = load_file(HUGGING_FACE.weights)
+        names = sorted(whole)
+        weight_map = {name: f"model-{place % 3}.safetensors" for place, name in enumerate(names)}
+        for shard in set(weight_map.values()):
+            part = {name: whole[name] for name in names if weight_map[name] == shard}
+            save_file(part, tmp_path / shard)
+        index = tmp_path / "model.safetensors.index.json"
+        index.write_text(json.dumps({"weight_map": weight_map}))
+        model = load_checkpoint(tmp_path, config=HUGGING_FACE.config).model
+        expected = HUGGING_FACE.load().model.state_dict()
+        assert all(
+            torch.equal(expected[name], tensor) for name, tensor in model.state_dict().items()
+        )
+
+    @pytest.mark.parametrize(
+        ("readme", "licence"),
+        [
+            ("---\ntags:\n- clip\nlicense: mit\n---\n# Hi", "mit"),
+            ("---\nlicense: 'apache-2.0'\n---\n", "apache-2.0"),
+            ("# license: mit", None),
+            ("---\ntags: x\n---\nlicense: mit", None),
+        ],
+    )
+    def test_the_licence_is_found(self, tmp_path, readme, licence):
+        (open_clip_folder(tmp_path) / "README.md").write_text(readme)
+        assert load_checkpoint(tmp_path).licence == licence
+
+
+class TestWrongTensors:
+    def save(self, folder, change):
+        state = load_file(OPEN_CLIP.weights)
+        change(state)
+        save_file(
+            {name: tensor.contiguous() for name, tensor in state.items()}, folder / "w.safetensors"
+        )
+        return folder / "w.safetensors"
+
+    @pytest.mark.parametrize(
+        ("change", "message"),
+        [
+            (lambda state: state.pop("ln_final.bias"), "1 tensors are missing: text.ln_final.bias"),
+            (lambda state: state.pop("visual.proj"), "no visual.projection.weight"),
+            (lambda state: state.pop("visual.positional_embedding"), "no visual.positions"),
+            (lambda state: state.update(extra=torch.ones(1)), "belong to nothing.*text.extra"),
+            (
+                lambda state: state.update({"visual.ln_post.bias": torch.ones(39)}),
+                r"visual.ln_final.bias has the shape \[39\].*of the shape \[40\]",
+            ),
+            (
+                lambda state: state.update({"visual.proj": torch.ones(40)}),
+                r"visual.projection.weight has the shape \[40\]: expected 2 axes",
+            ),
+            (
+                lambda state: state.update({"visual.positional_embedding": torch.ones(18, 40)}),
+                "visual.positions has 18 rows",
+            ),
+            (
+                lambda state: state.update({"ln_final.bias": torch.ones(32, dtype=torch.int8)}),
+                "type torch.int8: expected floating-point numbers",
+            ),
+            (
+                lambda state: state.update({"text.ln_final.bias": torch.ones(32)}),
+                "both mean 'text.ln_final.bias'",
+            ),
+        ],
+    )
+    def test_is_refused(self, tmp_path, change, message):
+        path = self.save(tmp_path, change)
+        with pytest.raises(CheckpointError, match=message):
+            load_checkpoint(path, config=OPEN_CLIP.config)
+
+    def test_no_clip_at_all(self, tmp_path):
+        save_file({"conv.weight": torch.ones(1)}, tmp_path / "w.safetensors")
+        with pytest.raises(CheckpointError, match=r"not named as .*: conv\.weight"):
+            load_checkpoint(tmp_path / "w.safetensors")
+
+    def test_no_tensors(self, tmp_path):
+        save_file({}, tmp_path / "w.safetensors")
+        with pytest.raises(CheckpointError, match="no tensors"):
+            load_checkpoint(tmp_path / "w.safetensors")
+
+    def test_a_scale_may_come_as_a_vector(self, tmp_path):
+        path = self.save(tmp_path, lambda state: state.update(logit_scale=torch.tensor([4.0])))
+        model = load_checkpoint(path, config=OPEN_CLIP.config).model
+        assert model.logit_scale.item() == 4.0
+        assert model.logit_scale.shape == ()
+
+
+class TestOurOwn:
+    @pytest.mark.parametrize("name", CASES)
+    def test_round_trip(self, tmp_path, name):
+        before = GoldenCase(name).load()
+        save_checkpoint(before.model, tmp_path / "weights.safetensors")
+        after = load_checkpoint(tmp_path)
+        assert after.dialect == "clipworks"
+        assert after.config == before.config
+        expected = before.model.state_dict()
+        for parameter, tensor in after.model.state_dict().items():
+            assert torch.equal(tensor, expected[parameter])
+
+    @pytest.mark.parametrize("scores", ["softmax", "sigmoid"])
+    def test_every_option(self, tmp_path, scores):
+        config = tiny_config(
+            scores=scores,
+            vision={"pooling": "patch_mean", "norm_pooled": True, "layer_scale": True},
+            text={"pooling": "end_token", "end_id": 3, "projection": "linear_bias", "pad_id": 1},
+        )
+        model = tiny_model(config)
+        save_checkpoint(model, tmp_path / "weights.safetensors")
+        checkpoint = load_checkpoint(tmp_path)
+        assert checkpoint.config == config
+        assert checkpoint.tokenizer.pad_id == 1
+        expected = model(some_pixels(), some_tokens())
+        for got, features in zip(
+            checkpoint.model(some_pixels(), some_tokens()), expected, strict=True
+        ):
+            assert torch.equal(got, features)
+
+    def test_half_precision_halves_the_file(self, tmp_path):
+        model = tiny_model()
+        save_checkpoint(model, tmp_path / "full.safetensors")
+        save_checkpoint(model, tmp_path / "half.safetensors", dtype=torch.float16)
+        numbers = 2 * sum(parameter.numel() for parameter in model.parameters())
+        sizes = [(tmp_path / f"{name}.safetensors").stat().st_size for name in ("full", "half")]
+        assert sizes[0] - sizes[1] == pytest.approx(numbers, abs=99)  # the header's padding
+        loaded = load_checkpoint(tmp_path / "half.safetensors").model
+        assert loaded.logit_scale.dtype == torch.float32
+        got, expected = (each.encode_image(some_pixels()).detach() for each in (loaded, model))
+        assert 0 < relative_error(got, expected) < 5e-3
+
+    def test_a_file_is_whole_or_absent(self, tmp_path, monkeypatch):
+        def fail(*_arguments, **_options):
+            raise OSError("disk full")
+
+        monkeypatch.setattr("clipworks.models.checkpoints.save_file", fail)
+        with pytest.raises(OSError, match="disk full"):
+            save_checkpoint(tiny_model(), tmp_path / "weights.safetensors")
+        assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.float16])
+def test_the_type_is_the_callers(dtype):
+    case = GoldenCase("07b_openai_layout_fp16_w64heads")
+    model = load_checkpoint(case.weights, dtype=dtype).model
+    assert {parameter.dtype for parameter in model.parameters()} == {dtype}
+
+
+def test_a_loaded_model_can_be_trained():
+    model = OPEN_CLIP.load().model
+    assert not model.training
+    assert all(parameter.requires_grad and parameter.is_leaf for parameter in model.parameters())
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    model.encode_image(OPEN_CLIP.inputs()["pixel_values"]).sum().backward()
+    optimizer.step()
+    weights = load_file(OPEN_CLIP.weights)
+    assert not torch.equal(model.visual.positions, weights["visual.positional_embedding"])
+    assert torch.equal(weights["ln_final.bias"], load_file(OPEN_CLIP.weights)["ln_final.bias"])
+
+
+def test_loading_draws_no_random_numbers():
+    torch.manual_seed(5)
+    before = torch.get_rng_state()
+    OPEN_CLIP.load()
+    assert torch.equal(before, torch.get_rng_state())
+
+
+def test_the_golden_files_are_small():
+    assert sum(path.stat().st_size for path in GOLDEN.rglob("*")) < 8_000_000

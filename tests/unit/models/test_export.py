@@ -1,0 +1,45 @@
+"""Both towers leave for ONNX as they are, with any number of rows."""
+
+import numpy as np
+import onnxruntime as ort
+import pytest
+import torch
+from tests.unit.models.tiny_models import some_pixels, some_tokens, tiny_config, tiny_model
+
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::FutureWarning"),  # from within torch's exporter
+    pytest.mark.filterwarnings("ignore::DeprecationWarning"),
+]
+
+
+def export(tower, example, path):
+    torch.onnx.export(
+        tower, (example,), path, dynamo=True, dynamic_shapes=({0: "batch"},), verbose=False
+    )
+    return ort.InferenceSession(path)
+
+
+def check(session, tower, make):
+    for count in (1, 2, 7):
+        given = make(count)
+        (got,) = session.run(None, {session.get_inputs()[0].name: given.numpy()})
+        with torch.no_grad():
+            np.testing.assert_allclose(got, tower(given).numpy(), atol=2e-5)
+
+
+def test_the_image_tower(tmp_path):
+    tower = tiny_model().visual
+    check(export(tower, some_pixels(2), tmp_path / "image.onnx"), tower, some_pixels)
+
+
+@pytest.mark.parametrize("pooling", ["argmax", "end_token"])
+def test_the_text_tower(tmp_path, pooling):
+    tower = tiny_model(tiny_config(text={"pooling": pooling, "end_id": 7})).text
+    check(export(tower, some_tokens(2), tmp_path / "text.onnx"), tower, some_tokens)
+
+
+def test_sites_leave_no_trace():
+    program = torch.export.export(tiny_model().visual, (some_pixels(2),))
+    calls = [str(node.target) for node in program.graph.nodes if node.op == "call_function"]
+    assert sum("scaled_dot_product_attention" in call for call in calls) == 2
+    assert not any("softmax" in call or "clone" in call or "alias" in call for call in calls)

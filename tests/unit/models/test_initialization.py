@@ -1,0 +1,71 @@
+import pytest
+import torch
+from tests.unit.models.tiny_models import some_pixels, some_tokens, tiny_config
+
+from clipworks.models.clip import Clip
+
+WIDE = {"width": 256, "layers": 3, "heads": 4, "mlp_width": 1024}
+
+
+@pytest.fixture(scope="module")
+def model():
+    layered = {**WIDE, "layer_scale": True}
+    config = tiny_config(vision=layered, text={**layered, "vocab_size": 500}, embed_dim=128)
+    model = Clip(config)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.fill_(torch.nan)
+    model.init_weights(torch.Generator().manual_seed(0))
+    return model
+
+
+def test_every_parameter_is_filled(model):
+    for name, parameter in model.named_parameters():
+        assert parameter.isfinite().all(), name
+
+
+@pytest.mark.parametrize(
+    ("name", "std"),
+    [
+        ("text.token_embed.weight", 0.02),
+        ("text.positions", 0.01),
+        ("text.projection.weight", 256**-0.5),
+        ("visual.positions", 256**-0.5),
+        ("visual.projection.weight", 256**-0.5),
+        ("visual.patch_embed.weight", (3 * 4 * 4) ** -0.5),
+        ("visual.blocks.1.attn.qkv.weight", 256**-0.5),
+        ("text.blocks.2.attn.out.weight", 256**-0.5 * 6**-0.5),
+        ("text.blocks.0.mlp.up.weight", (2 * 256) ** -0.5),
+        ("visual.blocks.2.mlp.down.weight", 256**-0.5 * 6**-0.5),
+        ("visual.blocks.2.mlp.down.bias", 0),
+        ("visual.blocks.0.ln1.weight", 0),
+    ],
+)
+def test_spreads(model, name, std):
+    parameter = model.get_parameter(name)
+    assert parameter.std().item() == pytest.approx(std, rel=0.06)
+
+
+def test_norms_and_layer_scales(model):
+    assert model.visual.blocks[0].ln1.weight.eq(1).all()
+    assert model.visual.blocks[0].ln1.bias.eq(0).all()
+    assert model.text.blocks[1].mlp_scale.gamma.eq(0.1).all()
+
+
+def test_the_generator_decides_alone():
+    models = [Clip(tiny_config()) for _ in range(3)]
+    for model, seed in zip(models, (1, 1, 2), strict=True):
+        torch.manual_seed(torch.seed() % 1000)
+        model.init_weights(torch.Generator().manual_seed(seed))
+    first, second, other = (model.state_dict() for model in models)
+    assert all(torch.equal(first[name], second[name]) for name in first)
+    assert not torch.equal(first["visual.positions"], other["visual.positions"])
+
+
+def test_a_fresh_model_tells_inputs_apart():
+    model = Clip(tiny_config())
+    model.init_weights(torch.Generator().manual_seed(0))
+    images, texts = model(some_pixels(), some_tokens())
+    for features in (images, texts):
+        normal = torch.nn.functional.normalize(features, dim=1)
+        assert (normal @ normal.T).fill_diagonal_(0).max() < 0.999

@@ -1,0 +1,52 @@
+"""Tiny configurations and models with random weights, biases included."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from clipworks.models.clip import Clip
+from clipworks.models.config import ClipConfig, TextConfig, VisionConfig
+
+BLOCKS: dict[str, Any] = {
+    "width": 16,
+    "layers": 2,
+    "heads": 2,
+    "mlp_width": 24,
+    "activation": "gelu",
+}
+
+
+def tiny_config(
+    *, vision: dict[str, Any] | None = None, text: dict[str, Any] | None = None, **changes: Any
+) -> ClipConfig:
+    return ClipConfig(
+        **{
+            "embed_dim": 12,
+            "vision": VisionConfig(
+                **{"image_size": 16, "patch_size": 4, **BLOCKS, **(vision or {})}
+            ),
+            "text": TextConfig(**{"context_length": 8, "vocab_size": 50, **BLOCKS, **(text or {})}),
+            **changes,
+        }
+    )
+
+
+def tiny_model(config: ClipConfig | None = None, *, seed: int = 0) -> Clip:
+    generator = torch.Generator().manual_seed(seed)
+    model = Clip(config or tiny_config()).eval()
+    model.init_weights(generator)
+    with torch.no_grad():
+        for parameter in model.parameters():  # no bias may be 0, or its loss goes unseen
+            parameter.add_(0.3 * torch.randn(parameter.shape, generator=generator))
+    return model
+
+
+def some_pixels(count: int = 3, size: int = 16, *, seed: int = 1) -> torch.Tensor:
+    return torch.randn(count, 3, size, size, generator=torch.Generator().manual_seed(seed))
+
+
+def some_tokens(count: int = 3, context: int = 8, *, seed: int = 2) -> torch.Tensor:
+    generator = torch.Generator().manual_seed(seed)
+    return torch.randint(1, 49, (count, context), generator=generator)
