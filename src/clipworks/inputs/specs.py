@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-from typing import Any, Literal, Self
+from collections.abc import Mapping
+from dataclasses import MISSING, asdict, dataclass
+from dataclasses import fields as fields_of
+from typing import Any, Literal, Self, get_args
+
+from clipworks.errors import SettingsError
 
 Resize = Literal["shortest", "longest", "squash"]
 Interpolation = Literal["bicubic", "bilinear", "nearest", "lanczos"]
@@ -31,6 +35,9 @@ class ImageSpec:
         rescale_16bit: scale 16-bit pictures to 8 bits (open_clip clips them).
         transparency: `drop` forgets the alpha channel, as open_clip does; `white` first lays the
             picture on white.
+
+    Raises:
+        SettingsError: a value is not one of these.
     """
 
     height: int
@@ -44,14 +51,29 @@ class ImageSpec:
     rescale_16bit: bool = True
     transparency: Transparency = "drop"
 
+    def __post_init__(self) -> None:
+        _check_choice("resize", self.resize, Resize)
+        _check_choice("interpolation", self.interpolation, Interpolation)
+        _check_choice("transparency", self.transparency, Transparency)
+        if self.height < 1 or self.width < 1:
+            raise SettingsError(f"a picture of {self.width} x {self.height} pixels has none")
+        if len(self.mean) != 3 or len(self.std) != 3 or 0 in self.std:
+            raise SettingsError(f"mean {self.mean} and std {self.std} need 3 values, no std of 0")
+
     def to_json(self) -> dict[str, Any]:
         """Plain values, for `bundle.json`."""
         return asdict(self)
 
     @classmethod
     def from_json(cls, fields: dict[str, Any]) -> Self:
-        """The inverse of `to_json`."""
-        return cls(**{**fields, "mean": tuple(fields["mean"]), "std": tuple(fields["std"])})
+        """The inverse of `to_json`; fields that are missing have their defaults.
+
+        Raises:
+            SettingsError: a field is unknown, or has a value that it cannot have.
+        """
+        _check_names(cls, fields)
+        colors = {name: tuple(fields[name]) for name in ("mean", "std") if name in fields}
+        return cls(**{**fields, **colors})
 
 
 @dataclass(frozen=True)
@@ -66,6 +88,9 @@ class TextSpec:
         start_id: the token put before the text, or None.
         end_id: the token put after the text, or None.
         pad_id: fills the context up to its length.
+
+    Raises:
+        SettingsError: a value is not one of these.
     """
 
     context_length: int
@@ -75,11 +100,39 @@ class TextSpec:
     end_id: int | None = 49407
     pad_id: int = 0
 
+    def __post_init__(self) -> None:
+        _check_choice("cleaning", self.cleaning, Cleaning)
+        framing = sum(token is not None for token in (self.start_id, self.end_id))
+        if self.context_length <= framing:
+            raise SettingsError(
+                f"context_length {self.context_length} leaves no room for text beside "
+                f"{framing} special tokens"
+            )
+
     def to_json(self) -> dict[str, Any]:
         """Plain values, for `bundle.json`."""
         return asdict(self)
 
     @classmethod
     def from_json(cls, fields: dict[str, Any]) -> Self:
-        """The inverse of `to_json`."""
+        """The inverse of `to_json`; fields that are missing have their defaults.
+
+        Raises:
+            SettingsError: a field is unknown, or has a value that it cannot have.
+        """
+        _check_names(cls, fields)
         return cls(**fields)
+
+
+def _check_choice(name: str, value: object, choices: object) -> None:
+    if value not in get_args(choices):
+        raise SettingsError(f"{name} is {value!r}, expected one of {', '.join(get_args(choices))}")
+
+
+def _check_names(spec: type, fields: Mapping[str, Any]) -> None:
+    known = {field.name: field for field in fields_of(spec)}
+    if unknown := sorted(set(fields) - set(known)):
+        raise SettingsError(f"{spec.__name__} has no {', '.join(unknown)}: a newer version's?")
+    needed = {name for name, field in known.items() if field.default is MISSING}
+    if missing := sorted(needed - set(fields)):
+        raise SettingsError(f"{spec.__name__} needs {', '.join(missing)}")

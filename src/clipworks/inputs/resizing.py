@@ -1,0 +1,100 @@
+"""Where a picture's pixels end up: resize, then crop or pad, in the picture's own colour mode.
+
+The arithmetic, rounding included, is that of torchvision and open_clip, so that results agree to
+the last bit. Sizes are (width, height), as in Pillow.
+"""
+
+from __future__ import annotations
+
+import math
+
+from PIL import Image
+from PIL.Image import Resampling
+
+from clipworks.inputs.specs import ImageSpec
+
+_FILTERS = {
+    "nearest": Resampling.NEAREST,
+    "bilinear": Resampling.BILINEAR,
+    "bicubic": Resampling.BICUBIC,
+    "lanczos": Resampling.LANCZOS,
+}
+_WIDEST_SUPPORT = 3  # lanczos looks at three source pixels on either side
+
+MAX_RESIZED_PIXELS = 2**24
+"""Above this many pixels only the part that the crop keeps is resized.
+
+Pillow rounds between its horizontal and its vertical pass, and the sizes decide which comes first,
+so a level may differ by a few: this is not the way for pictures of ordinary shape.
+"""
+
+
+def fit(image: Image.Image, spec: ImageSpec) -> Image.Image:
+    """The picture at exactly the spec's size, in its own mode."""
+    target = (spec.width, spec.height)
+    size = resized_size(image.size, spec)
+    if size[0] * size[1] > MAX_RESIZED_PIXELS and spec.resize == "shortest":
+        return _resize_centre(image, size, target, filter_=_FILTERS[spec.interpolation])
+    resized = image.resize(size, _FILTERS[spec.interpolation])
+    if spec.resize == "longest":
+        return _pad(resized, target, spec.fill)
+    return _crop_centre(resized, target)
+
+
+def resized_size(size: tuple[int, int], spec: ImageSpec) -> tuple[int, int]:
+    """The size before cropping or padding."""
+    if spec.resize == "squash":
+        return spec.width, spec.height
+    width, height = size
+    if spec.resize == "longest":
+        ratio = max(height / spec.height, width / spec.width)
+    elif spec.height != spec.width:
+        ratio = min(height / spec.height, width / spec.width)
+    else:  # torchvision cuts here where open_clip, in the other branches, rounds
+        longer = int(spec.height * max(size) / min(size))
+        return (spec.width, longer) if width <= height else (longer, spec.height)
+    return max(1, round(width / ratio)), max(1, round(height / ratio))
+
+
+def _crop_centre(image: Image.Image, target: tuple[int, int]) -> Image.Image:
+    if image.size == target:
+        return image
+    left, top = (_crop_start(have, want) for have, want in zip(image.size, target, strict=True))
+    return image.crop((left, top, left + target[0], top + target[1]))
+
+
+def _crop_start(have: int, want: int) -> int:
+    return round((have - want) / 2)
+
+
+def _pad(image: Image.Image, target: tuple[int, int], fill: int) -> Image.Image:
+    if image.size == target:
+        return image
+    num_bands = len(image.getbands())
+    color = fill if num_bands == 1 else (fill,) * num_bands
+    padded = Image.new(image.mode, target, color)
+    if image.mode == "P":  # `fill` is an index of the palette here, as in open_clip
+        padded.putpalette(image.getpalette() or [])
+    padded.paste(image, ((target[0] - image.width) // 2, (target[1] - image.height) // 2))
+    return padded
+
+
+def _resize_centre(
+    image: Image.Image, size: tuple[int, int], target: tuple[int, int], *, filter_: Resampling
+) -> Image.Image:
+    """What `_crop_centre(image.resize(size), target)` gives, without the pixels outside."""
+    spans = [_source_span(*axis) for axis in zip(image.size, size, target, strict=True)]
+    (left, right, start_x, stop_x), (top, bottom, start_y, stop_y) = spans
+    part = image.crop((left, top, right, bottom))
+    return part.resize(target, filter_, box=(start_x, start_y, stop_x, stop_y))
+
+
+def _source_span(have: int, resized: int, want: int) -> tuple[int, int, float, float]:
+    """One axis: the source pixels that the crop depends on, and the crop's place among them."""
+    scale = have / resized
+    first = _crop_start(resized, want)
+    start, stop = first * scale, (first + want) * scale
+    margin = _WIDEST_SUPPORT * max(scale, 1.0) + 1
+    low = max(0, math.floor(start - margin))
+    high = min(have, math.ceil(stop + margin))
+    return low, high, start - low, min(stop - low, high - low)

@@ -1,0 +1,44 @@
+"""What happens to a text before it is cut into tokens."""
+
+from __future__ import annotations
+
+import html
+import re
+import string
+
+import ftfy
+
+from clipworks.inputs.specs import Cleaning
+
+# Mending and unescaping leave such a text as it is, and take a hundred times longer to find out: it
+# is printable ASCII, tabs and newlines without an ampersand. Other control characters are not safe:
+# ftfy turns or drops them.
+_NOTHING_TO_MEND = re.compile(r"[\t\n -%'-~]*")
+
+_WITHOUT_PUNCTUATION = str.maketrans("_", " ", string.punctuation.replace("_", ""))
+
+
+def clean_text(text: str, cleaning: Cleaning, *, lowercase: bool) -> str:
+    """Clean one text.
+
+    Args:
+        text: as it was given.
+        cleaning: `whitespace` mends mojibake, unescapes HTML and leaves single spaces;
+            `canonicalize` also drops ASCII punctuation, with `_` counted as a space; `none` does
+            neither.
+        lowercase: whether capitals are lowered.
+    """
+    if cleaning == "none":
+        return text.lower() if lowercase else text
+    text = mend_text(text)
+    if cleaning == "canonicalize":
+        text = text.translate(_WITHOUT_PUNCTUATION)
+    text = " ".join(text.split())
+    return text.lower() if lowercase else text
+
+
+def mend_text(text: str) -> str:
+    """Mend mojibake, then unescape HTML twice: captions of the web are often escaped twice."""
+    if _NOTHING_TO_MEND.fullmatch(text):
+        return text
+    return html.unescape(html.unescape(ftfy.fix_text(text)))
