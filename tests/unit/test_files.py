@@ -47,3 +47,11 @@ def test_the_cache_folder_follows_the_environment(monkeypatch, tmp_path):
     monkeypatch.delenv("CLIPWORKS_CACHE")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     assert cache_folder() == tmp_path / "clipworks"
+
+
+def test_others_may_read_what_a_secretive_writer_wrote(tmp_path):
+    (tmp_path / "plain").touch()
+    with atomic_path(tmp_path / "a") as temporary:
+        temporary.unlink()
+        temporary.touch(0o600)
+    assert (tmp_path / "a").stat().st_mode == (tmp_path / "plain").stat().st_mode

@@ -22,6 +22,7 @@ IMAGE_GRAPH_FILE = "image.onnx"
 TEXT_GRAPH_FILE = "text.onnx"
 TOKENIZER_FILE = "tokenizer.json"
 WEIGHTS_FILE = "weights.safetensors"
+NOTICE_FILE = "NOTICE.md"
 
 
 @dataclass(frozen=True)

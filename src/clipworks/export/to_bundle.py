@@ -20,6 +20,7 @@ from torch.nn.functional import normalize
 
 from clipworks.arrays import Embeddings, Pixels, Tokens
 from clipworks.encoders.bundle import (
+    NOTICE_FILE,
     TOKENIZER_FILE,
     WEIGHTS_FILE,
     Bundle,
@@ -62,7 +63,13 @@ class ConversionReport:
 
 
 def write_bundle(
-    model: Clip, out: Path, *, card: BundleCard, tokenizer_json: bytes, overwrite: bool = False
+    model: Clip,
+    out: Path,
+    *,
+    card: BundleCard,
+    tokenizer_json: bytes,
+    notice: str = "",
+    overwrite: bool = False,
 ) -> ConversionReport:
     """Write a bundle, whole or not at all, and compare it with the model.
 
@@ -72,6 +79,7 @@ def write_bundle(
         card: its precision says how the weights are stored; its fingerprint and list of files are
             filled in here.
         tokenizer_json: the Rust tokenizer's own JSON.
+        notice: licences and attributions, which go along as `NOTICE.md`.
         overwrite: replace a bundle that stands there.
 
     Raises:
@@ -86,6 +94,8 @@ def write_bundle(
         save_checkpoint(stored, folder / WEIGHTS_FILE, dtype=dtype)
         export_graphs(stored, folder)
         (folder / TOKENIZER_FILE).write_bytes(tokenizer_json)
+        if notice:
+            (folder / NOTICE_FILE).write_text(notice, encoding="utf-8")
         report = _compare(seal_bundle(folder, card), stored, model)
     return ConversionReport(
         read_bundle(out), report.image_difference, report.text_difference, report.min_cosine

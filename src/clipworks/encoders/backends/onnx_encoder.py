@@ -5,7 +5,6 @@ Axes: image, text (rows of a batch), dim (width of the joint space).
 
 from __future__ import annotations
 
-import os
 from functools import cached_property
 from pathlib import Path
 from typing import final
@@ -15,6 +14,7 @@ import onnxruntime as ort
 from onnxruntime.capi.onnxruntime_pybind11_state import InvalidArgument
 
 from clipworks.arrays import Embeddings, Pixels, Tokens, normalize_rows
+from clipworks.devices import count_cores
 from clipworks.encoders.bundle import Bundle
 from clipworks.encoders.encoder import AbstractEncoder
 from clipworks.encoders.onnx_graph import OnnxGraph
@@ -46,7 +46,7 @@ class OnnxEncoder(AbstractEncoder):
             )
         self._bundle = bundle
         self._device = device
-        self._num_threads = num_threads or len(os.sched_getaffinity(0))
+        self._num_threads = num_threads or count_cores()
 
     @property
     def backend(self) -> str:
