@@ -9,12 +9,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from tests.unit.inputs.pictures import all_formats, encode, noise, png, png_chunk
 
 from clipworks.errors import InvalidImageError
 from clipworks.inputs.decoding import MAX_SIDE, decode_image
 from clipworks.inputs.images import ImageTransform
 from clipworks.inputs.specs import ImageSpec
+from tests.unit.inputs.pictures import all_formats, encode, noise, png, png_chunk
 
 FILES = all_formats()
 HEIC_PREFIX = b"\0\0\0\x18ftypheic\0\0\0\0mif1heic"

@@ -5,9 +5,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from tests.unit.inputs.pictures import exif, noise
 
 from clipworks.inputs import ImageSpec, ImageTransform, decode_image
+from tests.unit.inputs.pictures import exif, noise
 
 GOLDEN = Path(__file__).parents[2] / "golden" / "preprocess"
 CONFIGS = json.loads((GOLDEN / "configs.json").read_text())

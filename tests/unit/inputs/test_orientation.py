@@ -5,10 +5,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageOps
-from tests.unit.inputs.pictures import encode, exif, noise
 
 from clipworks.inputs.decoding import decode_image
 from clipworks.inputs.orientation import orient, read_orientation
+from tests.unit.inputs.pictures import encode, exif, noise
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))

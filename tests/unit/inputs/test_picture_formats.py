@@ -1,5 +1,4 @@
 import pytest
-from tests.unit.inputs.pictures import all_formats
 
 from clipworks.inputs.picture_formats import (
     FORMAT_NAMES,
@@ -7,6 +6,7 @@ from clipworks.inputs.picture_formats import (
     identify_format,
     open_picture,
 )
+from tests.unit.inputs.pictures import all_formats
 
 FILES = all_formats()
 NAMES = {"WEBP": "WebP", "JPEG2000": "JPEG 2000", "J2K": "JPEG 2000", "MPO": "JPEG"}

@@ -3,11 +3,11 @@ import resource
 import numpy as np
 import pytest
 from PIL import Image
-from tests.unit.inputs.pictures import noise, smooth
 
 from clipworks.inputs import resizing
 from clipworks.inputs.resizing import fit, resized_size
 from clipworks.inputs.specs import ImageSpec
+from tests.unit.inputs.pictures import noise, smooth
 
 
 @pytest.mark.parametrize(

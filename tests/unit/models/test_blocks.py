@@ -2,10 +2,10 @@ import math
 
 import pytest
 import torch
-from tests.unit.models.tiny_models import tiny_config
 from torch import nn
 
 from clipworks.models.blocks import Block, LayerScale, Norm, activate
+from tests.unit.models.tiny_models import tiny_config
 
 X = [-3.0, -1.0, -0.1, 0.0, 0.7, 2.5]
 

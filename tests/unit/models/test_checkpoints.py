@@ -4,11 +4,11 @@ import shutil
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from tests.unit.models.golden_cases import CASES, GOLDEN, GoldenCase, relative_error
-from tests.unit.models.tiny_models import some_pixels, some_tokens, tiny_config, tiny_model
 
 from clipworks.errors import CheckpointError
 from clipworks.models.checkpoints import load_checkpoint, save_checkpoint
+from tests.unit.models.golden_cases import CASES, GOLDEN, GoldenCase, relative_error
+from tests.unit.models.tiny_models import some_pixels, some_tokens, tiny_config, tiny_model
 
 OPEN_CLIP = GoldenCase("01_oc_clip_gelu")
 HUGGING_FACE = GoldenCase("04a_hf_clip_quickgelu")

@@ -2,10 +2,10 @@ import math
 
 import pytest
 import torch
-from tests.unit.models.tiny_models import some_pixels, some_tokens, tiny_config, tiny_model
 
 from clipworks.models.clip import Clip
 from clipworks.models.config import ClipConfig, TextConfig, VisionConfig
+from tests.unit.models.tiny_models import some_pixels, some_tokens, tiny_config, tiny_model
 
 
 def test_openais_smallest_has_its_published_size():

@@ -1,10 +1,10 @@
 import json
 
 import pytest
-from tests.unit.models.tiny_models import tiny_config
 
 from clipworks.errors import SettingsError
 from clipworks.models.config import ClipConfig
+from tests.unit.models.tiny_models import tiny_config
 
 
 def test_json_round_trip():

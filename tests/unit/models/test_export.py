@@ -4,6 +4,7 @@ import numpy as np
 import onnxruntime as ort
 import pytest
 import torch
+
 from tests.unit.models.tiny_models import some_pixels, some_tokens, tiny_config, tiny_model
 
 pytestmark = [

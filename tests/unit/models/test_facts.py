@@ -1,9 +1,9 @@
 import pytest
-from tests.unit.models.golden_cases import GoldenCase, relative_error
 
 from clipworks.errors import CheckpointError, SettingsError
 from clipworks.models.checkpoints import load_checkpoint
 from clipworks.models.facts import CheckpointHints
+from tests.unit.models.golden_cases import GoldenCase, relative_error
 
 GELU = GoldenCase("01_oc_clip_gelu")
 QUICK = GoldenCase("02_oc_clip_quickgelu")

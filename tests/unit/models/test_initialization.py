@@ -1,8 +1,8 @@
 import pytest
 import torch
-from tests.unit.models.tiny_models import some_pixels, some_tokens, tiny_config
 
 from clipworks.models.clip import Clip
+from tests.unit.models.tiny_models import some_pixels, some_tokens, tiny_config
 
 WIDE = {"width": 256, "layers": 3, "heads": 4, "mlp_width": 1024}
 

@@ -5,13 +5,13 @@ from dataclasses import replace
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from tests.unit.models.golden_cases import CASES, GoldenCase, relative_error, site_of
 
 from clipworks.models.checkpoints import load_checkpoint
 from clipworks.models.clip import Clip
 from clipworks.models.config import ClipConfig
 from clipworks.models.facts import CheckpointHints
 from clipworks.models.sites import observe
+from tests.unit.models.golden_cases import CASES, GoldenCase, relative_error, site_of
 
 FEATURES = ("image_features", "text_features")
 # The libraries' kernels sum in another order than ours; the worst seen is 1.8e-6.

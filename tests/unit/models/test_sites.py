@@ -1,9 +1,9 @@
 import pytest
 import torch
-from tests.unit.models.tiny_models import some_pixels, some_tokens, tiny_model
 
 from clipworks.errors import SettingsError
 from clipworks.models.sites import Site, match_sites, observe, replace, sites_of
+from tests.unit.models.tiny_models import some_pixels, some_tokens, tiny_model
 
 UNFUSED = {"visual.blocks.0.attn.hook_pattern", "text.blocks.1.ln1.hook_scale"}
 

@@ -1,8 +1,8 @@
 import pytest
 import torch
-from tests.unit.models.tiny_models import some_tokens, tiny_config, tiny_model
 
 from clipworks.errors import InvalidTextError
+from tests.unit.models.tiny_models import some_tokens, tiny_config, tiny_model
 
 TOKENS = torch.tensor(
     [

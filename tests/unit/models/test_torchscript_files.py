@@ -6,13 +6,13 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file
-from tests.unit.models.golden_cases import GoldenCase, relative_error
 from torch import nn
 
 from clipworks.errors import CheckpointError
 from clipworks.models.checkpoints import load_checkpoint
 from clipworks.models.tensor_files import read_tensor_file
 from clipworks.models.torchscript_files import is_torchscript, read_torchscript
+from tests.unit.models.golden_cases import GoldenCase, relative_error
 
 CASE = GoldenCase("07b_openai_layout_fp16_w64heads")
 

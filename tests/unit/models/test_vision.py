@@ -1,9 +1,9 @@
 import pytest
 import torch
-from tests.unit.models.tiny_models import some_pixels, tiny_config, tiny_model
 
 from clipworks.errors import InputError
 from clipworks.models.vision import keep_patches
+from tests.unit.models.tiny_models import some_pixels, tiny_config, tiny_model
 
 
 def test_all_patches_kept_is_the_whole_picture():

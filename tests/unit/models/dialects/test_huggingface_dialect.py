@@ -4,12 +4,12 @@ import json
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from tests.unit.models.golden_cases import GoldenCase
 
 from clipworks.errors import CheckpointError
 from clipworks.models.checkpoints import load_checkpoint
 from clipworks.models.dialects.huggingface_dialect import HuggingFaceDialect
 from clipworks.models.tensor_files import TensorFile
+from tests.unit.models.golden_cases import GoldenCase
 
 MODERN = GoldenCase("04a_hf_clip_quickgelu")
 LEGACY = GoldenCase("04b_hf_clip_gelu_legacy_eos2")

@@ -2,11 +2,11 @@ import json
 
 import pytest
 from safetensors.torch import save_file
-from tests.unit.models.tiny_models import tiny_config, tiny_model
 
 from clipworks.errors import CheckpointError
 from clipworks.models.checkpoints import load_checkpoint
 from clipworks.models.dialects.native_dialect import config_from_metadata, metadata_of
+from tests.unit.models.tiny_models import tiny_config, tiny_model
 
 
 def test_metadata_round_trip():

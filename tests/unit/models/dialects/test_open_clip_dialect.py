@@ -1,10 +1,10 @@
 import pytest
 import torch
-from tests.unit.models.golden_cases import GoldenCase
 
 from clipworks.errors import CheckpointError
 from clipworks.models.checkpoints import load_checkpoint
 from clipworks.models.dialects.open_clip_dialect import state_open_clip, translate_open_clip
+from tests.unit.models.golden_cases import GoldenCase
 
 SMALLEST = {"embed_dim": 512, "vision_cfg": {}, "text_cfg": {}}
 

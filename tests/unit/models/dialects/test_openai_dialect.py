@@ -1,11 +1,11 @@
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from tests.unit.models.golden_cases import GoldenCase
 
 from clipworks.errors import CheckpointError
 from clipworks.models.checkpoints import load_checkpoint
 from clipworks.models.facts import CheckpointHints
+from tests.unit.models.golden_cases import GoldenCase
 
 WIDE = GoldenCase("07b_openai_layout_fp16_w64heads")
 NARROW = GoldenCase("07a_openai_layout_of_02")
