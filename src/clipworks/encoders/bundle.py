@@ -175,8 +175,10 @@ def _fingerprint(card: BundleCard, files: dict[str, str]) -> str:
     if WEIGHTS_FILE in files:
         weights = {WEIGHTS_FILE: files[WEIGHTS_FILE]}
     else:
-        graphs = (".onnx", ".onnx_data", ".data", ".bin")
-        weights = {name: digest for name, digest in files.items() if name.endswith(graphs)}
+        # An export's large arrays may lie in files of any name beside its graphs.
+        weights = {
+            n: digest for n, digest in files.items() if n not in (TOKENIZER_FILE, NOTICE_FILE)
+        }
     deciding = {
         "weights": weights,
         "image": card.image.to_json(),

@@ -1,0 +1,92 @@
+"""What `--model` means: a model that is there, or is fetched (and if need be converted) first."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+from clipworks.errors import SettingsError
+
+if TYPE_CHECKING:
+    from clipworks.encoders.bundle import Bundle
+    from clipworks.encoders.catalog import CatalogEntry
+    from clipworks.encoders.hub import DownloadWatcher
+
+
+def ensure_model(name: str) -> Path:
+    """Give a model's bundle folder; what is not on this machine yet is pulled, with a bar.
+
+    Args:
+        name: a bundle's folder, a name of the catalogue, or `hf://org/repo`.
+
+    Raises:
+        UnknownModelError: neither of these.
+        DownloadError: the hub did not give it.
+        BundleError: the bundle is damaged.
+        MissingExtraError: it has to be converted, and the extra `torch` is not installed.
+    """
+    return pull_model(name).folder
+
+
+def pull_model(name: str, *, convert: bool = False, replace_old: bool = False) -> Bundle:
+    """Find a model on this machine, or download it; ready made where that is known.
+
+    Args:
+        name: a bundle's folder, a name of the catalogue, or `hf://org/repo`.
+        convert: want the weights themselves, from the checkpoint, for training and looking inside.
+        replace_old: pull again what is there.
+
+    Raises:
+        UnknownModelError: neither of these.
+        SettingsError: `convert`, for a model that is not in the catalogue.
+        DownloadError: the hub did not give it.
+        BundleError: the bundle is damaged.
+        MissingExtraError: it has to be converted, and the extra `torch` is not installed.
+    """
+    from clipworks.cli.download_bar import download_bar
+    from clipworks.encoders.bundle import WEIGHTS_FILE
+    from clipworks.encoders.catalog import find_entry
+    from clipworks.encoders.loading import download_bundle, find_installed
+
+    installed = None if replace_old else find_installed(name)
+    if installed and not (convert and WEIGHTS_FILE not in (installed.card.files or {})):
+        return installed
+    entry = find_entry(name)
+    if convert and entry is None:
+        raise SettingsError(
+            f"--convert: {name} is not in the catalogue, so its checkpoint is not known: "
+            "clipworks convert takes one that you have"
+        )
+    with download_bar() as watch:
+        if entry and (convert or entry.ready_export is None):
+            return _convert(entry, watch, replace_old=replace_old or convert)
+        return download_bundle(name, replace_old=replace_old, watch=watch)
+
+
+def _convert(entry: CatalogEntry, watch: DownloadWatcher, *, replace_old: bool) -> Bundle:
+    from clipworks.extras import require
+
+    for library in ("torch", "onnx", "onnxscript"):  # before the download, not after it
+        require(library, f"converting {entry.name}")
+    from clipworks.encoders.bundle import read_bundle
+    from clipworks.encoders.bundle_store import find_stored, new_bundle
+    from clipworks.encoders.catalog import open_clip_config
+    from clipworks.encoders.hub import fetch_first
+    from clipworks.export.conversion import ConversionSettings, convert_checkpoint
+
+    settings = ConversionSettings(
+        name=entry.name,
+        source=f"hf://{entry.repository}",
+        licence=entry.licence,
+        attribution=entry.attribution or "",
+        config=open_clip_config(entry),
+    )
+    checkpoint = fetch_first(entry.repository, entry.weight_files, watch=watch)
+    typer.echo(f"converting {entry.name}", err=True)
+    with new_bundle(entry.name, replace=replace_old) as folder:
+        convert_checkpoint(checkpoint, folder, settings)
+    stored = find_stored(entry.name)
+    assert stored is not None
+    return read_bundle(stored, check_hashes=False)

@@ -1,0 +1,175 @@
+"""A bundle from ONNX graphs that others have put on the hub: nothing is converted.
+
+Two layouts are known. `open_clip` is immich's: `visual/`, `textual/`, open_clip's own settings.
+`transformers` is that of Transformers.js and Optimum: `onnx/`, settings as in `transformers`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from clipworks.encoders import hub
+from clipworks.encoders.bundle import (
+    IMAGE_GRAPH_FILE,
+    TEXT_GRAPH_FILE,
+    TOKENIZER_FILE,
+    Bundle,
+    BundleCard,
+    seal_bundle,
+)
+from clipworks.encoders.bundle_store import find_stored, new_bundle, place_file
+from clipworks.encoders.catalog import CatalogEntry, Layout
+from clipworks.errors import BundleError
+from clipworks.inputs.clip_vocabulary import clip_tokenizer_from_hf
+from clipworks.inputs.specs import ImageSpec, Interpolation, Resize
+
+# The exports lack the learned scale. CLIP's training holds it below 100, where the published
+# models have ended (Radford et al. 2021, section 2.5).
+LOGIT_SCALE = 100.0
+
+_OTHER_RUNTIMES = (".armnn", ".rknn", ".json", ".txt", ".md")
+_PILLOW_FILTERS: dict[int, Interpolation] = {
+    0: "nearest",
+    1: "lanczos",
+    2: "bilinear",
+    3: "bicubic",
+}
+
+
+@dataclass(frozen=True)
+class _Files:
+    """Where an export keeps what a bundle needs."""
+
+    image_graph: str
+    text_graph: str
+    tokenizer: str
+    settings: str
+    read_settings: Callable[[dict[str, Any], ImageSpec], ImageSpec]
+
+
+def bundle_ready_export(
+    entry: CatalogEntry,
+    *,
+    try_out: Callable[[Bundle], None],
+    replace_old: bool = False,
+    watch: hub.DownloadWatcher | None = None,
+) -> Path:
+    """Download a model's ready export and keep it as a bundle.
+
+    Args:
+        entry: of the catalogue, with a ready export.
+        try_out: runs the new bundle once, and raises where it does not run.
+        replace_old: whether a bundle of this name goes.
+        watch: is told how far the downloads are.
+
+    Returns:
+        The bundle's folder.
+
+    Raises:
+        DownloadError: the hub did not give it.
+        BundleError: the export is not what its layout promises.
+    """
+    assert entry.ready_export is not None
+    repository, files = entry.ready_export.repository, _LAYOUTS[entry.ready_export.layout]
+    tokenizer = hub.fetch_file(repository, files.tokenizer)  # a file first: it fails quickly
+    settings = json.loads(hub.fetch_file(repository, files.settings).read_text("utf-8"))
+    with new_bundle(entry.name, replace=replace_old) as folder:
+        _place_towers(repository, files, folder, watch)
+        (folder / TOKENIZER_FILE).write_bytes(clip_tokenizer_from_hf(tokenizer.read_bytes()))
+        try_out(seal_bundle(folder, _describe(entry, files.read_settings(settings, entry.image))))
+    stored = find_stored(entry.name)
+    assert stored is not None
+    return stored
+
+
+def _place_towers(
+    repository: str, files: _Files, folder: Path, watch: hub.DownloadWatcher | None
+) -> None:
+    """Put both graphs into the bundle, and the files beside them that hold their weights."""
+    listing = hub.list_files(repository)
+    towers = ((files.image_graph, IMAGE_GRAPH_FILE), (files.text_graph, TEXT_GRAPH_FILE))
+    for graph, name in towers:
+        place_file(hub.fetch_file(repository, graph, watch=watch), folder / name)
+        for weights in _external_weights(graph, listing):
+            target = folder / PurePosixPath(weights).name
+            if target.exists():
+                raise BundleError(f"{repository}: both towers have a file {target.name}")
+            place_file(hub.fetch_file(repository, weights, watch=watch), target)
+
+
+def _external_weights(graph: str, listing: list[str]) -> list[str]:
+    """Files beside a graph that hold its weights, where it has more than 2 GB of them."""
+    path = PurePosixPath(graph)
+    beside = [name for name in listing if PurePosixPath(name).parent == path.parent]
+    if path.name == "model.onnx":  # the tower has the folder for itself
+        return [name for name in beside if name != graph and not name.endswith(_OTHER_RUNTIMES)]
+    return [name for name in beside if PurePosixPath(name).name.startswith(f"{path.name}_data")]
+
+
+def _describe(entry: CatalogEntry, image: ImageSpec) -> BundleCard:
+    assert entry.ready_export is not None
+    return BundleCard(
+        name=entry.name,
+        family=entry.family,
+        source=f"hf://{entry.ready_export.repository}",
+        embedding_dim=entry.embedding_dim,
+        image=image,
+        text=entry.text,
+        activation=entry.activation,
+        logit_scale=LOGIT_SCALE,
+        licence=entry.licence or "unknown",
+        attribution=entry.attribution or "",
+    )
+
+
+def _read_open_clip_settings(settings: dict[str, Any], usual: ImageSpec) -> ImageSpec:
+    size = settings.get("size", usual.height)
+    height, width = size if isinstance(size, list) else (size, size)
+    return replace(
+        usual,
+        height=height,
+        width=width,
+        resize=settings.get("resize_mode", usual.resize),
+        interpolation=settings.get("interpolation", usual.interpolation),
+        mean=tuple(settings.get("mean", usual.mean)),
+        std=tuple(settings.get("std", usual.std)),
+        fill=settings.get("fill_color", usual.fill),
+    )
+
+
+def _read_transformers_settings(settings: dict[str, Any], usual: ImageSpec) -> ImageSpec:
+    crops = settings.get("do_center_crop", True)
+    size = settings.get("crop_size" if crops else "size", usual.height)
+    size = {"height": size, "width": size} if isinstance(size, int) else size
+    resize: Resize = "shortest" if crops else "squash"
+    return replace(
+        usual,
+        height=size["height"],
+        width=size["width"],
+        resize=resize,
+        interpolation=_PILLOW_FILTERS[settings.get("resample", 3)],
+        mean=tuple(settings.get("image_mean", usual.mean)),
+        std=tuple(settings.get("image_std", usual.std)),
+    )
+
+
+_LAYOUTS: dict[Layout, _Files] = {
+    "open_clip": _Files(
+        image_graph="visual/model.onnx",
+        text_graph="textual/model.onnx",
+        tokenizer="textual/tokenizer.json",
+        settings="visual/preprocess_cfg.json",
+        read_settings=_read_open_clip_settings,
+    ),
+    "transformers": _Files(
+        image_graph="onnx/vision_model.onnx",
+        text_graph="onnx/text_model.onnx",
+        tokenizer="tokenizer.json",
+        settings="preprocessor_config.json",
+        read_settings=_read_transformers_settings,
+    ),
+}
