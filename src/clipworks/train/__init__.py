@@ -1,0 +1,1 @@
+"""Training CLIP-like models: losses, the loop, and snapshots that resume exactly."""

@@ -1,0 +1,48 @@
+"""What the loop trains on.
+
+Axes: image (pictures in the batch), text (texts in the batch), h and w (pixels), context (token
+positions; may be shorter than the model's where no text of the batch is longer).
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+
+from jaxtyping import Float, Int
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Pictures, texts, and what belongs together.
+
+    Attributes:
+        pixels: normalised.
+        tokens: of the texts; there need not be as many as pictures.
+        positives: how much a text is right for a picture, 0 for not at all. Most are 0 or 1.
+        groups: pictures with the same number show the same thing.
+    """
+
+    pixels: Float[Tensor, "image 3 h w"]
+    tokens: Int[Tensor, "text context"]
+    positives: Float[Tensor, "image text"]
+    groups: Int[Tensor, "image"]
+
+
+class AbstractBatches(ABC):
+    """A source of batches that has no state: what comes at a step depends on the step alone.
+
+    That is what makes a resumed run the same as an undisturbed one, bit for bit.
+    """
+
+    @abstractmethod
+    def batch(self, step: int) -> Batch:
+        """The batch of a step, counted from 0. The same step gives the same batch, always."""
+
+
+def positives_of_groups(
+    image_groups: Int[Tensor, "image"], text_groups: Int[Tensor, "text"]
+) -> Float[Tensor, "image text"]:
+    """One where picture and text have the same group number, else zero."""
+    return (image_groups[:, None] == text_groups[None, :]).float()

@@ -1,0 +1,135 @@
+"""The loop: it learns, it logs, and a resumed run is the undisturbed one, bit for bit."""
+
+import math
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+
+from clipworks.models.clip import Clip
+from clipworks.train.batches import AbstractBatches
+from clipworks.train.journal import Journal
+from tests.support.tiny import tiny_clip
+from tests.support.tiny_training import NoiseBatches, tiny_config, tiny_trainer
+
+ROOT = Path(__file__).parents[3]
+SETTINGS = ("loss", "learning_rate", "gradient_norm")
+
+
+def log_of(folder: Path) -> list[tuple[float, ...]]:
+    entries = Journal(folder / "journal.jsonl").read()
+    return [(entry["step"], *(entry[name] for name in SETTINGS)) for entry in entries]
+
+
+def assert_same_weights(one: Clip, other: Clip) -> None:
+    torch.testing.assert_close(one.state_dict(), other.state_dict(), rtol=0, atol=0)
+
+
+class StopError(Exception):
+    """Thrown by a batch, as an interruption."""
+
+
+class BatchesUntil(AbstractBatches):
+    """Noise, up to a step."""
+
+    def __init__(self, last: int) -> None:
+        self._noise = NoiseBatches()
+        self._last = last
+
+    def batch(self, step):
+        if step >= self._last:
+            raise StopError
+        return self._noise.batch(step)
+
+
+def test_learns_to_tell_the_groups_apart(tmp_path):
+    tiny_trainer(tmp_path, tiny_config(60)).run()
+    losses = [row[1] for row in log_of(tmp_path)]
+    assert sum(losses[-5:]) < 0.5 * sum(losses[:5])
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"precision": "fp32"},
+        {"precision": "bf16"},
+        {"precision": "bf16", "optimizer": "muon", "workers": 2},
+    ],
+    ids=["fp32", "bf16", "muon in two threads"],
+)
+def test_resumed_run_is_the_undisturbed_one(tmp_path, changes):
+    config = tiny_config(12, **changes)
+    undisturbed = tiny_trainer(tmp_path / "a", config).run()
+    with pytest.raises(StopError):
+        tiny_trainer(tmp_path / "b", config, batches=BatchesUntil(10)).run()
+    resumed = tiny_trainer(tmp_path / "b", config).run()
+    assert log_of(tmp_path / "b") == log_of(tmp_path / "a")
+    assert [row[0] for row in log_of(tmp_path / "b")] == list(range(1, 13))
+    assert_same_weights(resumed, undisturbed)
+
+
+def test_killed_run_goes_on_as_if_nothing_had_happened(tmp_path):
+    command = [sys.executable, "-m", "tests.support.tiny_training", str(tmp_path / "b"), "30"]
+    process = subprocess.Popen(command, cwd=ROOT)
+    deadline = time.monotonic() + 60
+    while not (tmp_path / "b" / "snapshots" / "step-00000008.pt").exists():
+        assert process.poll() is None, "the run ended before it could be killed"
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    process.send_signal(signal.SIGKILL)
+    assert process.wait() == -signal.SIGKILL
+    resumed = tiny_trainer(tmp_path / "b", tiny_config(30)).run()
+    undisturbed = tiny_trainer(tmp_path / "a", tiny_config(30)).run()
+    assert log_of(tmp_path / "b") == log_of(tmp_path / "a")
+    assert_same_weights(resumed, undisturbed)
+
+
+def test_finished_run_does_nothing_more(tmp_path):
+    first = tiny_trainer(tmp_path, tiny_config(4)).run()
+    before = log_of(tmp_path)
+    second = tiny_trainer(tmp_path, tiny_config(4)).run()
+    assert log_of(tmp_path) == before
+    assert_same_weights(second, first)
+
+
+def test_evaluates_the_mean_when_due_and_at_the_end(tmp_path):
+    seen = []
+
+    def evaluate(model: Clip, step: int) -> dict[str, float]:
+        assert not torch.is_grad_enabled()
+        assert not model.training
+        seen.append((step, model))
+        return {"recall": 100.0 * step}
+
+    best = tiny_trainer(tmp_path, tiny_config(10, evaluate_every=4), evaluate=evaluate).run()
+    assert [step for step, _ in seen] == [4, 8, 10]
+    assert all(model is best for _, model in seen)
+    entries = Journal(tmp_path / "journal.jsonl").read()
+    assert {entry["step"]: entry["recall"] for entry in entries if "recall" in entry} == {
+        4: 400.0,
+        8: 800.0,
+        10: 1000.0,
+    }
+
+
+def test_without_mean_the_trained_model_comes_back(tmp_path):
+    model = tiny_trainer(tmp_path, tiny_config(3, average_decay=0.0)).run()
+    assert not torch.equal(model.visual.positions, tiny_clip().visual.positions)
+    assert model.visual.positions.requires_grad
+
+
+def test_scale_stays_at_or_below_a_hundred(tmp_path):
+    config = tiny_config(20, learning_rate=0.5, average_decay=0.0, clip_norm=0.0)
+    model = tiny_trainer(tmp_path, config).run()
+    assert model.logit_scale.item() <= math.log(100) + 1e-6
+
+
+def test_journal_has_speed_and_one_line_a_log_interval(tmp_path):
+    tiny_trainer(tmp_path, tiny_config(7, log_every=3)).run()
+    entries = Journal(tmp_path / "journal.jsonl").read()
+    assert [entry["step"] for entry in entries] == [3, 6, 7]
+    assert all(entry["images_per_s"] > 0 for entry in entries)
