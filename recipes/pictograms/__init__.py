@@ -1,0 +1,1 @@
+"""The recipe of "pictograms": openly licensed drawings with words, for a tiny CLIP."""

@@ -1,0 +1,163 @@
+"""The recipe's batches and measures: right words, right pictures, the same at every run."""
+
+import numpy as np
+import pytest
+import torch
+
+from clipworks.inputs import TextSpec, special_ids, train_bpe_tokenizer
+from clipworks.inputs.text_tokenizer import TextTokenizer
+from recipes.pictograms.augmentation import AugmentationConfig, augment
+from recipes.pictograms.phrases import PhraseConfig, Phrases
+from recipes.pictograms.retrieval import NameTask
+from recipes.pictograms.sampling import PictogramBatches, SamplingConfig, trained_concepts
+from recipes.pictograms.splits import Split
+from tests.support.tiny import tiny_clip
+
+NAMES = {"a": "red apple", "b": "banana", "c": "left arrow", "d": "apple"}
+STILL = AugmentationConfig(
+    zoom_from=1.0,
+    zoom_to=1.0,
+    rotation_degrees=0.0,
+    shift=0.0,
+    coloured_background_share=0.0,
+    colour_strength=0.0,
+    grey_share=0.0,
+    line_share=0.0,
+    outline_share=0.0,
+    blur_share=0.0,
+    flat_share=0.0,
+)
+
+
+def words(name: str) -> dict:
+    fruit = "arrow" not in name
+    return {
+        "name": name,
+        "keywords": ["apple", "sweet"] if name == "red apple" else ["thing"],
+        "titles": [],
+        "group": "food" if fruit else "symbol",
+        "subgroup": "fruit" if fruit else "arrow",
+        "is_emoji": name != "apple",
+        "is_flag": False,
+    }
+
+
+CONCEPTS = {key: words(name) for key, name in NAMES.items()}
+
+
+@pytest.fixture(scope="module")
+def split() -> Split:
+    pictures = np.random.default_rng(0).integers(0, 256, (8, 20, 20, 4), np.uint8)
+    rows = [{"concept": "abcd"[row % 4], "source": f"style{row // 4}"} for row in range(8)]
+    return Split(pictures, rows)
+
+
+@pytest.fixture(scope="module")
+def phrases(split) -> Phrases:
+    return Phrases(CONCEPTS, trained_concepts(split), PhraseConfig())
+
+
+@pytest.fixture
+def batches(split, phrases) -> PictogramBatches:
+    content = train_bpe_tokenizer(phrases.texts * 2, 540)
+    start, end = special_ids(content)
+    spec = TextSpec(context_length=24, start_id=start, end_id=end)
+    return PictogramBatches(
+        split,
+        CONCEPTS,
+        phrases,
+        TextTokenizer(content, spec),
+        batch_size=8,
+        image_size=16,
+        seed=3,
+        sampling=SamplingConfig(related_share=0.5, related_size=2),
+        augmentation=AugmentationConfig(),
+    )
+
+
+def test_weights_tell_names_from_loose_words(phrases):
+    column = phrases.weights[:, phrases.texts.index("apple")]
+    assert column == pytest.approx([0.2, 0, 0, 1])  # a keyword of one, the name of another
+    assert phrases.weights[:, phrases.texts.index("fruit")] == pytest.approx([0.2, 0.2, 0, 0.2])
+
+
+def test_two_phrases_are_as_right_as_the_less_right_one(phrases):
+    number = {text: index for index, text in enumerate(phrases.texts)}
+    texts = [(number["red apple"], number["sweet"]), (number["banana"],)]
+    found = phrases.weigh(np.array([0, 1, 3]), texts)
+    np.testing.assert_allclose(found, [[0.2, 0], [0, 1], [0, 0]])
+
+
+def test_what_is_drawn_is_right_for_the_concept(phrases):
+    rng = np.random.default_rng(1)
+    for concept in [0, 1, 2, 3] * 25:
+        numbers, text = phrases.draw(concept, rng)
+        assert all(phrases.weights[concept, number] > 0 for number in numbers)
+        assert all(phrases.texts[number] in text for number in numbers)
+
+
+def test_a_batch_is_whole_and_depends_on_its_step_alone(batches):
+    batch, again = batches.batch(5), batches.batch(5)
+    assert batch.pixels.shape == (8, 3, 16, 16)
+    assert -1 <= batch.pixels.min() <= batch.pixels.max() <= 1
+    assert batch.positives.shape == (8, len(batch.tokens))
+    assert (batch.positives > 0).any(dim=0).all()
+    assert (batch.positives > 0).any(dim=1).all()
+    assert sorted(batch.groups.tolist()) == [0, 0, 1, 1, 2, 2, 3, 3]
+    for name in ("pixels", "tokens", "positives", "groups"):
+        assert torch.equal(getattr(batch, name), getattr(again, name))
+    assert not torch.equal(batches.batch(6).pixels, batch.pixels)
+
+
+def test_untouched_pictures_lie_on_white():
+    pictures = torch.zeros(2, 20, 20, 4, dtype=torch.uint8)
+    pictures[:, 5:15, 5:15] = torch.tensor([255, 0, 0, 255], dtype=torch.uint8)
+    found = augment(
+        pictures,
+        torch.zeros(2, dtype=torch.bool),
+        20,
+        config=STILL,
+        generator=torch.Generator().manual_seed(0),
+    )
+    assert found.shape == (2, 3, 20, 20)
+    assert torch.equal(found[:, :, 0, 0], torch.ones(2, 3))
+    torch.testing.assert_close(found[0, :, 10, 10], torch.tensor([1.0, 0.0, 0.0]))
+
+
+def test_only_what_may_be_is_mirrored():
+    pictures = torch.zeros(64, 20, 20, 4, dtype=torch.uint8)
+    pictures[:, :, :10] = torch.tensor([0, 0, 255, 255], dtype=torch.uint8)
+    may_flip = torch.arange(64) < 32
+    generator = torch.Generator().manual_seed(0)
+    found = augment(pictures, may_flip, 20, config=STILL, generator=generator)
+    mirrored = found[:, 0, 10, 2] > 0.5  # the blue half is on the right
+    assert mirrored[:32].any()
+    assert not mirrored[:32].all()
+    assert not mirrored[32:].any()
+
+
+def test_recall_against_counting():
+    rng = np.random.default_rng(2)
+    names = rng.normal(size=(6, 4)).astype(np.float32)
+    pictures = rng.normal(size=(7, 4)).astype(np.float32)
+    right = np.array([0, 1, 2, 3, 4, 5, 5])
+    flag = np.array([True, False, False, False, False, True])
+    task = NameTask(np.zeros(0), np.zeros(0), right, flag, flag)
+    found = task._ranks(pictures, names, asked=~flag, offered=~flag)
+    scores = pictures @ names.T
+    offered = [1, 2, 3, 4]
+    expected_names = [sum(scores[p, n] > scores[p, p] for n in offered) for p in offered]
+    expected_pictures = [sum(scores[q, p] > scores[p, p] for q in offered) for p in offered]
+    assert found["picture_to_name"].tolist() == expected_names
+    assert found["name_to_picture"].tolist() == expected_pictures
+
+
+def test_metrics_are_percentages_of_a_model():
+    pixels = np.random.default_rng(0).normal(size=(4, 3, 16, 16)).astype(np.float32)
+    tokens = np.random.default_rng(1).integers(1, 500, (4, 6))
+    flag = np.array([True, False, False, False])
+    task = NameTask(pixels, tokens, np.arange(4), flag, flag)
+    found = task.metrics(tiny_clip())
+    assert found["all/picture_to_name/r5"] == 100
+    assert found["unseen_among_unseen/name_to_picture/r1"] == 100
+    assert all(0 <= value <= 100 for value in found.values())
