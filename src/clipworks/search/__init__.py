@@ -1,0 +1,1 @@
+"""Embedding folders to answers."""

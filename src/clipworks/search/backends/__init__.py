@@ -1,0 +1,1 @@
+"""One file an index library; the registry reaches them by name."""

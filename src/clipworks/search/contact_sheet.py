@@ -1,0 +1,136 @@
+"""Search results as one HTML page that needs nothing beside it."""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from html import escape
+from importlib.resources import files
+from pathlib import Path
+from string import Template
+
+import numpy as np
+from PIL import Image
+
+from clipworks.errors import InvalidImageError
+from clipworks.inputs.decoding import decode_image
+from clipworks.inputs.orientation import orient
+from clipworks.search.searcher import Hit
+
+THUMBNAIL_PX = 320
+_SMALL_PX = 150  # a picture below this is not blown up to the card's edges: it would be a blur
+_QUALITY = 82
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One query and its hits.
+
+    Attributes:
+        query: in words; for a picture, its name.
+        hits: best first.
+        picture: the file, where the query was a picture.
+    """
+
+    query: str
+    hits: Sequence[Hit]
+    picture: Path | None = None
+
+
+def render_contact_sheet(
+    answers: Sequence[Answer],
+    *,
+    title: str,
+    subtitle: str = "",
+    footer: str = "",
+) -> str:
+    """Draw the page: every picture is in it as a thumbnail, so that it can be sent as it is.
+
+    Args:
+        answers: one section each.
+        title: of the page.
+        subtitle: a line below the title.
+        footer: a line at the end, for example to name the pictures' makers.
+
+    Returns:
+        HTML. A picture that is gone, or cannot be read, is listed with a note in its place.
+    """
+    page = Template(files("clipworks.search").joinpath("contact_sheet.html").read_text("utf-8"))
+    return page.substitute(
+        title=escape(title),
+        subtitle=escape(subtitle),
+        sections="\n".join(_section(answer) for answer in answers),
+        footer=escape(footer or "Made with clipworks."),
+    )
+
+
+def _section(answer: Answer) -> str:
+    picture, words = "", escape(answer.query)
+    if answer.picture:
+        picture = _image_tag(answer.picture, alt="the query") or ""
+        words = f"like {words}"
+    best = max((hit.similarity for hit in answer.hits), default=0.0)
+    cards = "\n".join(_card(hit, best) for hit in answer.hits)
+    results = f"<ol>\n{cards}\n</ol>" if cards else '<p class="none">Nothing was found.</p>'
+    return f"<section>\n<h2>{picture}<span>{words}</span></h2>\n{results}\n</section>"
+
+
+def _card(hit: Hit, best: float) -> str:
+    """Draw one hit; its bar is relative to the best one's, whatever the model's scale."""
+    share = max(0.0, hit.similarity / best) if best > 0 else 0.0
+    lines = [
+        f'<div class="score"><span class="rank">{hit.rank}</span>'
+        f'<span class="track"><i style="width:{share:.1%}"></i></span>'
+        f"<span>{hit.similarity:.3f}</span></div>"
+    ]
+    if hit.caption:
+        lines.append(
+            f'<div class="caption" title="{escape(hit.caption)}">{escape(hit.caption)}</div>'
+        )
+    if hit.image_path:
+        name = hit.image_path.replace("\\", "/").rsplit("/", 1)[-1]
+        lines.append(f'<div class="file" title="{escape(hit.image_path)}">{escape(name)}</div>')
+    words = "\n".join(lines)
+    return f'<li>{_picture(hit)}<div class="words">{words}</div></li>'
+
+
+def _picture(hit: Hit) -> str:
+    if not hit.image_path:
+        return ""
+    tag = _image_tag(Path(hit.image_path), alt=hit.caption or hit.image_path)
+    return f'<div class="picture">{tag or _GONE}</div>'
+
+
+_GONE = '<span class="gone">the picture is no longer there, or cannot be read</span>'
+
+
+def _image_tag(path: Path, *, alt: str) -> str | None:
+    """An `img` with the thumbnail in it; None where the picture cannot be read."""
+    try:
+        image = orient(decode_image(path))
+    except InvalidImageError:
+        return None
+    small = max(image.size) < _SMALL_PX
+    # Icons and cut-out drawings are made for white paper, on a dark page too.
+    names = "paper small" if small else "paper" if image.has_transparency_data else "full"
+    return f'<img class="{names}" loading="lazy" alt="{escape(alt)}" src="{_thumbnail(image)}">'
+
+
+def _thumbnail(image: Image.Image) -> str:
+    """Scale a picture down to a data URI."""
+    if image.mode.startswith(("I", "F")):  # wider than 8 bits
+        image = _stretch(image)
+    small = image.convert("RGBA" if image.has_transparency_data else "RGB")
+    small.thumbnail((THUMBNAIL_PX, THUMBNAIL_PX), Image.Resampling.LANCZOS)
+    content = io.BytesIO()
+    small.save(content, "WEBP", quality=_QUALITY)
+    return f"data:image/webp;base64,{base64.b64encode(content.getvalue()).decode()}"
+
+
+def _stretch(image: Image.Image) -> Image.Image:
+    """Scale grey levels of any range to 0..255."""
+    levels = np.asarray(image, np.float64)
+    low, high = levels.min(), levels.max()
+    return Image.fromarray(((levels - low) / max(high - low, 1e-9) * 255).astype(np.uint8))

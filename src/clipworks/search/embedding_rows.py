@@ -1,0 +1,84 @@
+"""The embeddings of a folder as one long matrix, read from disk as it is needed.
+
+Axes: row (over all partitions, in their order), dim (width of the joint space).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import final
+
+import numpy as np
+
+from clipworks.arrays import Embeddings
+from clipworks.errors import FolderError
+
+BLOCK_ROWS = 16384
+
+
+@final
+class EmbeddingRows:
+    """`.npy` files, memory-mapped, one after the other.
+
+    Args:
+        files: in order; each an array [row dim] of float16 or float32.
+
+    Raises:
+        FolderError: a file is missing, damaged, or not as wide as the others.
+    """
+
+    def __init__(self, files: Sequence[Path]) -> None:
+        self._parts = [_open_array(path) for path in files]
+        widths = {part.shape[1] for part in self._parts if len(part)}
+        if len(widths) > 1:
+            raise FolderError(
+                f"{files[0].parent}: its files are {sorted(widths)} wide, so they come from "
+                "several models: embed again into a new folder"
+            )
+        self.embedding_dim: int = widths.pop() if widths else 0
+
+    @property
+    def sizes(self) -> list[int]:
+        """Rows of each file."""
+        return [len(part) for part in self._parts]
+
+    @cached_property
+    def size(self) -> int:
+        """Rows of all files."""
+        return sum(self.sizes)
+
+    def blocks(self) -> Iterator[Embeddings]:
+        """Go through all rows, some thousands at a time, as float32 [row dim]."""
+        for part in self._parts:
+            for start in range(0, len(part), BLOCK_ROWS):
+                yield part[start : start + BLOCK_ROWS].astype(np.float32)
+
+    def sample(self, count: int) -> Embeddings:
+        """Draw up to `count` rows evenly at random, the same ones every time."""
+        count = min(count, self.size)
+        chosen = np.random.default_rng(0).choice(self.size, count, replace=False)
+        return self._take(np.sort(chosen))
+
+    def _take(self, ids: np.ndarray) -> Embeddings:
+        starts = np.cumsum([0, *self.sizes])
+        taken = [
+            part[ids[(ids >= start) & (ids < start + len(part))] - start]
+            for part, start in zip(self._parts, starts[:-1], strict=True)
+        ]
+        return np.concatenate(taken).astype(np.float32)
+
+
+def _open_array(path: Path) -> np.ndarray:
+    try:
+        array = np.load(path, mmap_mode="r", allow_pickle=False)
+    except FileNotFoundError as error:
+        raise FolderError(f"{path} is missing") from error
+    except (ValueError, EOFError, OSError) as error:
+        raise FolderError(f"{path} is damaged: {error}") from error
+    if array.ndim != 2 or array.dtype not in (np.float16, np.float32):
+        raise FolderError(
+            f"{path}: expected float16 [row, dim], got {array.dtype} {list(array.shape)}"
+        )
+    return array

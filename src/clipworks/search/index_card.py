@@ -1,0 +1,84 @@
+"""`index.json`: what an index was built from; written last, so that what has it is whole."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Self
+
+from clipworks.errors import FolderError
+from clipworks.files import write_json_atomic
+
+FORMAT_VERSION = 1
+CARD_FILE = "index.json"
+
+
+@dataclass(frozen=True)
+class IndexCard:
+    """What `index.json` says.
+
+    Attributes:
+        backend: which of the index backends wrote the files.
+        model: that made the embeddings; empty where the folder does not say.
+        fingerprint: of that model; empty where the folder does not say.
+        embedding_dim: width of the joint space.
+        rows: in each index.
+        kinds: modality ("image", "text") to how its rows are kept.
+        listing_digest: of the embedding folder that was indexed.
+        format_version: of this layout.
+    """
+
+    backend: str
+    model: str
+    fingerprint: str
+    embedding_dim: int
+    rows: int
+    kinds: dict[str, str]
+    listing_digest: str
+    format_version: int = FORMAT_VERSION
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values for `index.json`."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, fields: dict[str, Any]) -> Self:
+        """The inverse of `to_json`.
+
+        Raises:
+            FolderError: another format version, or a field is missing or unknown.
+        """
+        version = fields.get("format_version")
+        if version != FORMAT_VERSION:
+            raise FolderError(
+                f"{CARD_FILE} has format {version!r}, and this version reads {FORMAT_VERSION}: "
+                "run `clipworks index` again, or update clipworks"
+            )
+        try:
+            return cls(**fields)
+        except TypeError as error:
+            raise FolderError(f"{CARD_FILE} is not complete or not ours: {error}") from error
+
+
+def read_index_card(folder: Path) -> IndexCard | None:
+    """Read a folder's `index.json`; None where there is none.
+
+    Raises:
+        FolderError: it is damaged or of another format.
+    """
+    path = folder / CARD_FILE
+    try:
+        fields = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return None
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise FolderError(f"{path} is damaged: {error}") from error
+    if not isinstance(fields, dict):
+        raise FolderError(f"{path} is damaged: expected a JSON object")
+    return IndexCard.from_json(fields)
+
+
+def write_index_card(folder: Path, card: IndexCard) -> None:
+    """Write `index.json`, whole or not at all."""
+    write_json_atomic(folder / CARD_FILE, card.to_json())

@@ -1,0 +1,156 @@
+"""What every index backend does, however it keeps its rows."""
+
+import numpy as np
+import pytest
+
+from clipworks.arrays import normalize_rows
+from clipworks.errors import FolderError, InputError, SettingsError
+from clipworks.search.backends import faiss_index
+from clipworks.search.embedding_rows import EmbeddingRows
+from clipworks.search.index import INDEXES
+
+DIM = 32
+
+
+def random_rows(count, seed=0):
+    rows = np.random.default_rng(seed).standard_normal((count, DIM)).astype(np.float32)
+    return normalize_rows(rows).astype(np.float16)
+
+
+def rows_on_disk(folder, *parts):
+    files = []
+    for number, part in enumerate(parts):
+        files.append(folder / f"rows_{number}.npy")
+        np.save(files[-1], part)
+    return EmbeddingRows(files)
+
+
+@pytest.fixture(params=["exact", "faiss flat", "faiss lists"])
+def backend(request, monkeypatch):
+    """The backends, and FAISS in both of its kinds."""
+    if request.param == "faiss lists":
+        monkeypatch.setattr(faiss_index, "MAX_FLAT_ROWS", 0)
+    return INDEXES.load(request.param.split()[0])
+
+
+def is_approximate(index):
+    return index.kind.startswith("IVF")
+
+
+def brute_force(rows, queries, k):
+    similarities = queries.astype(np.float64) @ rows.astype(np.float64).T
+    ids = np.argsort(-similarities, axis=1, kind="stable")[:, :k]
+    return ids, np.take_along_axis(similarities, ids, axis=1)
+
+
+def test_every_registered_backend_is_in_this_suite():
+    assert set(INDEXES) == {"exact", "faiss"}
+
+
+def test_the_nearest_rows_come_first_and_their_similarities_are_right(backend, tmp_path):
+    parts = random_rows(700), random_rows(1, 1), random_rows(1299, 2)
+    rows = np.concatenate(parts)
+    queries = random_rows(40, 3).astype(np.float32)
+    index = backend.build(rows_on_disk(tmp_path, *parts))
+    ids, similarities = index.search(queries, 10)
+    expected_ids, expected = brute_force(rows, queries, 10)
+    assert ids.shape == similarities.shape == (40, 10)
+    assert ids.dtype == np.int64
+    assert similarities.dtype == np.float32
+    assert (np.diff(similarities, axis=1) <= 0).all()
+    if is_approximate(index):  # eight-bit codes, and not all lists are looked at
+        recall = np.mean(
+            [len(set(a) & set(b)) / 10 for a, b in zip(ids, expected_ids, strict=True)]
+        )
+        assert recall > 0.8
+        true = np.take_along_axis(queries @ rows.astype(np.float32).T, ids, axis=1)
+        np.testing.assert_allclose(similarities, true, atol=0.02)
+    else:
+        np.testing.assert_allclose(similarities, expected, atol=1e-6)
+        assert (ids == expected_ids).mean() > 0.99  # float32 may swap two that are this near
+        true = np.take_along_axis(queries @ rows.astype(np.float32).T, ids, axis=1)
+        np.testing.assert_allclose(similarities, true, atol=1e-6)
+
+
+def test_a_row_finds_itself(backend, tmp_path):
+    rows = random_rows(500)
+    index = backend.build(rows_on_disk(tmp_path, rows))
+    ids, similarities = index.search(rows.astype(np.float32), 1)
+    assert (ids[:, 0] == np.arange(500)).all()
+    np.testing.assert_allclose(similarities, 1, atol=0.02 if is_approximate(index) else 2e-3)
+
+
+def test_save_and_open_change_nothing(backend, tmp_path):
+    index = backend.build(rows_on_disk(tmp_path, random_rows(300)))
+    index.save(tmp_path / "saved.index")
+    opened = backend.open(tmp_path / "saved.index")
+    queries = random_rows(5, 1).astype(np.float32)
+    assert (opened.kind, opened.size, opened.embedding_dim) == (index.kind, 300, DIM)
+    for before, after in zip(index.search(queries, 7), opened.search(queries, 7), strict=True):
+        np.testing.assert_array_equal(before, after)
+    assert [path.name for path in tmp_path.glob(".*")] == []
+
+
+def test_more_results_than_rows_gives_each_row_once(backend, tmp_path):
+    index = backend.build(rows_on_disk(tmp_path, random_rows(1000)))
+    ids, _ = index.search(random_rows(2, 1).astype(np.float32), 5000)
+    assert ids.shape == (2, 1000)
+    assert (np.sort(ids) == np.arange(1000)).all()
+
+
+@pytest.mark.parametrize("k", [0, -1])
+def test_no_results_wanted_is_an_error(backend, tmp_path, k):
+    index = backend.build(rows_on_disk(tmp_path, random_rows(50)))
+    with pytest.raises(SettingsError, match=f"number of results {k}: expected at least 1"):
+        index.search(random_rows(1).astype(np.float32), k)
+
+
+def test_queries_of_another_width_or_type_are_refused(backend, tmp_path):
+    index = backend.build(rows_on_disk(tmp_path, random_rows(50)))
+    with pytest.raises(InputError, match="rows of 32 numbers, got queries of 31"):
+        index.search(np.zeros((1, 31), np.float32), 1)
+    with pytest.raises(InputError, match="float64"):
+        index.search(np.zeros((1, DIM)), 1)
+    with pytest.raises(InputError, match=r"\[32\]"):
+        index.search(np.zeros(DIM, np.float32), 1)
+
+
+def test_no_queries_is_no_error(backend, tmp_path):
+    index = backend.build(rows_on_disk(tmp_path, random_rows(50)))
+    assert index.search(np.zeros((0, DIM), np.float32), 3).ids.shape == (0, 3)
+
+
+@pytest.mark.parametrize("name", ["exact", "faiss"])
+def test_an_empty_index_finds_nothing(name, tmp_path):
+    index = INDEXES.load(name).build(rows_on_disk(tmp_path, random_rows(0)))
+    assert index.size == 0
+    assert index.search(np.zeros((2, DIM), np.float32), 3).ids.shape == (2, 0)
+
+
+def test_a_missing_file_says_so(backend, tmp_path):
+    with pytest.raises(FolderError, match="missing"):
+        backend.open(tmp_path / "none.index")
+
+
+@pytest.mark.parametrize("content", [b"", b"not an index at all", b"IxFI\x00\x00"])
+def test_a_damaged_file_says_so(backend, tmp_path, content):
+    path = tmp_path / "bad.index"
+    path.write_bytes(content)
+    with pytest.raises(FolderError, match=r"bad\.index"):
+        backend.open(path)
+
+
+def test_a_cut_off_file_says_so(backend, tmp_path):
+    path = tmp_path / "cut.index"
+    backend.build(rows_on_disk(tmp_path, random_rows(300))).save(path)
+    path.write_bytes(path.read_bytes()[:-500])
+    with pytest.raises(FolderError, match=r"cut\.index"):
+        backend.open(path)
+
+
+def test_the_report_ends_with_all_rows(backend, tmp_path):
+    told = []
+    backend.build(
+        rows_on_disk(tmp_path, random_rows(60), random_rows(40)), lambda *n: told.append(n)
+    )
+    assert told[-1] == (100, 100)

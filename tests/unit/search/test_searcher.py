@@ -1,0 +1,214 @@
+import json
+
+import faiss
+import numpy as np
+import pytest
+
+from clipworks.errors import (
+    FolderError,
+    InputError,
+    InvalidImageError,
+    InvalidTextError,
+    ModelMismatchError,
+    SettingsError,
+)
+from clipworks.search.build import build_index
+from clipworks.search.searcher import Hit, RecordedModel, Searcher, recorded_model
+from tests.support.colours import (
+    DIM,
+    colour_embedder,
+    colour_folder,
+    save_picture,
+    write_embedding_folder,
+)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    return colour_folder(tmp_path / "out", tmp_path / "pictures")
+
+
+@pytest.fixture(params=["exact", "faiss", "none"])
+def searcher(request, folder):
+    """Over the same rows: two kinds of index, and none at all."""
+    if request.param != "none":
+        build_index(folder, backend=request.param)
+    return Searcher.open(folder, colour_embedder())
+
+
+def test_words_find_pictures(searcher):
+    hits = searcher.search_text("a big green picture", 2)
+    assert [hit.rank for hit in hits] == [1, 2]
+    assert {hit.id for hit in hits} == {1, 4}
+    assert {hit.caption for hit in hits} == {"a green picture"}
+    assert hits[0].image_path.endswith(".png")
+    assert hits[0].metadata == {"row": hits[0].id}
+
+
+def test_similarities_are_cosines_and_fall(searcher):
+    embedder = colour_embedder()
+    hits = searcher.search_text("blue", 6)
+    query = embedder.embed_texts(["blue"])[0].astype(np.float64)
+    rows = embedder.embed_images([hit.image_path for hit in hits]).astype(np.float64)
+    np.testing.assert_allclose([hit.similarity for hit in hits], rows @ query, atol=1e-3)
+    assert hits == sorted(hits, key=lambda hit: -hit.similarity)
+
+
+def test_a_picture_finds_its_like(searcher, tmp_path):
+    query = save_picture(tmp_path / "query.png", "red")
+    assert {hit.id for hit in searcher.search_image(query, 2)} == {0, 3}
+    assert {hit.id for hit in searcher.search_image(query.read_bytes(), 2)} == {0, 3}
+
+
+def test_an_embedding_finds_the_same_as_its_text(searcher):
+    embedding = colour_embedder().embed_texts(["red"])[0]
+    assert searcher.search_embedding(embedding, 4) == searcher.search_text("red", 4)
+
+
+def test_more_results_than_rows_gives_all_rows(searcher):
+    assert sorted(hit.id for hit in searcher.search_text("red", 100)) == list(range(6))
+
+
+@pytest.mark.parametrize("k", [0, -3])
+def test_no_results_wanted_is_an_error(searcher, k):
+    with pytest.raises(SettingsError, match="at least 1"):
+        searcher.search_text("red", k)
+
+
+def test_queries_that_are_none_are_refused(searcher, tmp_path):
+    with pytest.raises(InvalidTextError, match="blank"):
+        searcher.search_text("  ")
+    with pytest.raises(InvalidImageError, match="no such file"):
+        searcher.search_image(tmp_path / "none.png")
+    with pytest.raises(InputError, match="got queries of 3"):
+        searcher.search_embedding(np.zeros(3, np.float32))
+
+
+def test_pictures_that_were_deleted_are_still_listed(searcher, tmp_path):
+    (tmp_path / "pictures" / "1.png").unlink()
+    assert 1 in {hit.id for hit in searcher.search_text("green", 2)}
+
+
+def test_texts_can_be_searched_instead_of_pictures(folder):
+    build_index(folder)
+    searcher = Searcher.open(folder, colour_embedder(), modality="text")
+    hits = searcher.search_text("a red picture", 2)
+    assert {hit.id for hit in hits} == {0, 3}
+    assert hits[0].similarity == pytest.approx(1.0, abs=1e-3)
+
+
+def test_a_modality_that_the_folder_lacks_says_so(tmp_path):
+    folder = write_embedding_folder(tmp_path / "out", [(np.eye(DIM)[:1], [{"image_path": "a"}])])
+    with pytest.raises(FolderError, match="no text embeddings: it has only image"):
+        Searcher.open(folder, colour_embedder(), modality="text")
+
+
+@pytest.mark.parametrize("indexed", [True, False])
+@pytest.mark.parametrize("num_partitions", [1, 9, 10, 11, 12])
+def test_hits_and_metadata_are_of_one_sample_whatever_the_digits(tmp_path, num_partitions, indexed):
+    random = np.random.default_rng(num_partitions)
+    rows = random.standard_normal((num_partitions * 3, DIM))
+    rows /= np.linalg.norm(rows, axis=1, keepdims=True)
+    records = [{"image_path": f"{i}.png", "caption": None, "row": i} for i in range(len(rows))]
+    parts = [(rows[i : i + 3], records[i : i + 3]) for i in range(0, len(rows), 3)]
+    folder = write_embedding_folder(tmp_path / "out", parts, row_group_size=2)
+    if indexed:
+        build_index(folder)
+    searcher = Searcher.open(folder, colour_embedder())
+    for number, row in enumerate(rows):
+        (hit,) = searcher.search_embedding(row.astype(np.float32), 1)
+        assert (hit.id, hit.image_path, hit.metadata) == (number, f"{number}.png", {"row": number})
+        assert hit.similarity == pytest.approx(1.0, abs=2e-3)
+
+
+def test_digits_without_padding_are_read_in_the_order_of_their_numbers(tmp_path):
+    parts = [(np.eye(DIM)[[i % DIM]], [{"image_path": f"{i}.png"}]) for i in range(12)]
+    folder = write_embedding_folder(tmp_path / "out", parts, manifest=False)
+    for path in [*folder.glob("*/*_0?.npy"), *folder.glob("*/*_0?.parquet")]:
+        path.rename(path.with_name(path.name.replace("_0", "_")))
+    build_index(folder)
+    searcher = Searcher.open(folder, colour_embedder())
+    paths = [hit["image_path"] for hit in searcher.metadata.rows(range(12))]
+    assert paths == [f"{i}.png" for i in range(12)]
+    hits = searcher.search_embedding(np.eye(DIM, dtype=np.float32)[2], 2)
+    assert {hit.image_path for hit in hits} == {"2.png", "10.png"}
+
+
+def test_a_query_of_another_model_is_refused_and_both_are_named(folder):
+    build_index(folder)
+    other = colour_embedder(name="greys", fingerprint="9e59e59e59e59e59")
+    with pytest.raises(ModelMismatchError) as caught:
+        Searcher.open(folder, other)
+    for words in ("colours", "c0105c0105c01050", "greys", "9e59e59e59e59e59"):
+        assert words in str(caught.value)
+
+
+def test_a_folder_that_names_no_model_is_searched_unchecked(tmp_path):
+    folder = write_embedding_folder(
+        tmp_path / "out", [(np.eye(DIM)[:3], [{"image_path": str(i)} for i in range(3)])],
+        manifest=False,
+    )  # fmt: skip
+    assert recorded_model(folder) is None
+    searcher = Searcher.open(folder, colour_embedder(fingerprint="any"))
+    (hit,) = searcher.search_text("red", 1)
+    assert (hit.id, hit.caption, hit.metadata) == (0, None, {})
+
+
+def test_a_folder_that_names_no_model_but_has_another_width_is_refused(tmp_path):
+    part = (np.eye(5)[:3], [{"image_path": str(i)} for i in range(3)])
+    folder = write_embedding_folder(tmp_path / "out", [part], manifest=False)
+    with pytest.raises(ModelMismatchError, match="of 5 numbers, and colours makes 8"):
+        Searcher.open(folder, colour_embedder())
+
+
+def test_the_recorded_model_is_the_manifests(folder):
+    assert recorded_model(folder) == RecordedModel("colours", "c0105c0105c01050")
+
+
+@pytest.mark.parametrize("kind", ["Flat", "HNSW8", "IVF2,Flat", "IDMap,Flat"])
+def test_indexes_that_other_programs_built_are_read(tmp_path, kind):
+    rows = np.eye(DIM, dtype=np.float32)
+    records = [{"image_path": str(i)} for i in range(DIM)]
+    folder = write_embedding_folder(tmp_path / "out", [(rows, records)], manifest=False)
+    index = faiss.index_factory(DIM, kind, faiss.METRIC_INNER_PRODUCT)
+    index.train(rows)
+    if "IDMap" in kind:
+        index.add_with_ids(rows, np.arange(DIM))
+    else:
+        index.add(rows)
+    faiss.write_index(index, str(folder / "image.index"))
+    searcher = Searcher.open(folder, colour_embedder())
+    assert searcher.index.kind not in ("exact", "flat fp16")
+    hits = searcher.search_embedding(rows[3], DIM)
+    assert hits[0].id == 3
+    assert len(hits) == DIM
+
+
+def test_an_index_by_distance_is_refused(tmp_path):
+    rows = np.eye(DIM, dtype=np.float32)
+    records = [{"image_path": str(i)} for i in range(DIM)]
+    folder = write_embedding_folder(tmp_path / "out", [(rows, records)], manifest=False)
+    index = faiss.IndexFlatL2(DIM)
+    index.add(rows)
+    faiss.write_index(index, str(folder / "image.index"))
+    with pytest.raises(FolderError, match="by distance, not by inner product"):
+        Searcher.open(folder, colour_embedder())
+
+
+def test_an_empty_folder_finds_nothing(tmp_path):
+    folder = write_embedding_folder(tmp_path / "out", [(np.zeros((0, DIM)), [])])
+    assert Searcher.open(folder, colour_embedder()).search_text("red") == []
+
+
+def test_a_hit_becomes_json_whatever_the_columns_hold():
+    metadata = {"a": float("nan"), "b": b"x", "c": [1, None], "d": {"e": 2.5}, "f": True}
+    hit = Hit(1, 0.123456789, 7, "a.png", None, metadata)
+    fields = json.loads(json.dumps(hit.to_json(), allow_nan=False))
+    assert fields["similarity"] == 0.123457
+    assert fields["metadata"] == {
+        "a": None,
+        "b": "b'x'",
+        "c": [1, None],
+        "d": {"e": 2.5},
+        "f": True,
+    }
