@@ -7,11 +7,11 @@ import os
 
 import numpy as np
 import pyarrow.parquet as pq
-from tests.support.colours import colour_embedder
-from tests.support.pictures import BREAKAGES, fill_folder
 
 from clipworks.embed.job import EmbedSettings
 from clipworks.embed.pipeline import embed_folder
+from tests.support.colours import colour_embedder
+from tests.support.pictures import BREAKAGES, fill_folder
 
 
 def test_broken_pictures_cost_nothing_but_themselves(tmp_path):

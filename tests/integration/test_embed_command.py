@@ -11,15 +11,15 @@ import sys
 from dataclasses import replace
 
 import pytest
-from tests.support.commands import run
-from tests.support.folder_bytes import folder_bytes
-from tests.support.pictures import BREAKAGES, fill_folder
 
 from clipworks.cli.embed import embed
 from clipworks.embed.job import EmbedSettings
 from clipworks.encoders import loading
 from clipworks.encoders.bundle import read_bundle, seal_bundle
 from clipworks.errors import FolderError, ModelMismatchError, SettingsError
+from tests.support.commands import run
+from tests.support.folder_bytes import folder_bytes
+from tests.support.pictures import BREAKAGES, fill_folder
 
 
 @pytest.fixture

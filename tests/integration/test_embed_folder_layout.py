@@ -8,12 +8,12 @@ import math
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
-from tests.support.colours import DIM, colour_embedder
-from tests.support.pictures import BREAKAGES, draw, fill_folder, save
 
 from clipworks.embed.job import EmbedSettings
 from clipworks.embed.pipeline import embed_folder
 from clipworks.search.folder_contents import read_contents
+from tests.support.colours import DIM, colour_embedder
+from tests.support.pictures import BREAKAGES, draw, fill_folder, save
 
 SETTINGS = EmbedSettings(batch_size=4, partition_size=5)
 

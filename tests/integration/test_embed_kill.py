@@ -7,12 +7,12 @@ import random
 import time
 
 import pytest
-from tests.support.colours import colour_embedder
-from tests.support.folder_bytes import folder_bytes
-from tests.support.pictures import BREAKAGES, fill_folder
 
 from clipworks.embed.job import EmbedSettings
 from clipworks.embed.pipeline import embed_folder
+from tests.support.colours import colour_embedder
+from tests.support.folder_bytes import folder_bytes
+from tests.support.pictures import BREAKAGES, fill_folder
 
 SETTINGS = EmbedSettings(batch_size=4, partition_size=8, num_workers=2)
 PROCESSES = multiprocessing.get_context("forkserver")

@@ -1,0 +1,146 @@
+"""`clipworks embed`: a folder of pictures to an embedding folder, resumably."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from clipworks.cli.options import Device, Json, Model
+
+if TYPE_CHECKING:
+    from clipworks.embed.job import EmbedSettings
+    from clipworks.embed.outcome import EmbedProgress, EmbedReport
+
+Pictures = Annotated[
+    Path,
+    typer.Argument(
+        metavar="FOLDER",
+        help="Pictures, at any depth, with captions (.txt) and fields (.json) of the same name.",
+        show_default=False,
+    ),
+]
+Out = Annotated[
+    Path,
+    typer.Option(
+        "--out", "-o", envvar="CLIPWORKS_OUT", help="The embedding folder.", show_default=False
+    ),
+]
+BatchSize = Annotated[
+    int,
+    typer.Option(
+        min=1,
+        envvar="CLIPWORKS_BATCH_SIZE",
+        help="Pictures in one forward pass; a GPU likes 128 and more.",
+    ),
+]
+PartitionSize = Annotated[
+    int,
+    typer.Option(
+        min=1,
+        envvar="CLIPWORKS_PARTITION_SIZE",
+        help="Samples in one partition: what a kill may lose.",
+    ),
+]
+Workers = Annotated[
+    int, typer.Option(min=0, envvar="CLIPWORKS_WORKERS", help="Threads; 0 for one a core.")
+]
+
+_GPU_BATCHES_AT_ONCE = 2  # one runs while the next one's pixels travel
+_INTERRUPTED = 130  # what shells expect of a command that Ctrl-C has ended
+
+
+def embed(
+    folder: Pictures,
+    out: Out,
+    model: Model = "pictograms",
+    device: Device = "cpu",
+    batch_size: BatchSize = 32,
+    partition_size: PartitionSize = 2048,
+    workers: Workers = 0,
+    json: Json = False,
+) -> None:
+    """Embed a folder of pictures; the same command goes on where a run was stopped."""
+    from clipworks.embed.job import EmbedSettings
+
+    settings = EmbedSettings(
+        batch_size=batch_size,
+        partition_size=partition_size,
+        num_workers=workers,
+        num_encoding=0 if device == "cpu" else _GPU_BATCHES_AT_ONCE,
+    )
+    try:
+        report = _run(folder, out, model=model, device=device, settings=settings)
+    except KeyboardInterrupt:
+        typer.echo(
+            f"clipworks: stopped; {out} keeps the partitions that are finished, and the same "
+            "command goes on from there",
+            err=True,
+        )
+        raise typer.Exit(_INTERRUPTED) from None
+    _print(report, json=json)
+
+
+def _run(
+    folder: Path, out: Path, *, model: str, device: str, settings: EmbedSettings
+) -> EmbedReport:
+    from clipworks.cli.model_option import pull_model
+    from clipworks.embed.job import open_job
+    from clipworks.embed.outcome import sum_up
+    from clipworks.embed.pipeline import run_job
+    from clipworks.encoders.loading import load
+
+    bundle = pull_model(model)
+    with open_job(folder, out, bundle.card, settings) as job:
+        if not job.pending:
+            return sum_up(job)
+        embedder = load(bundle.folder, device=device, num_threads=settings.threads_per_batch)
+        with _showing_progress() as tell:
+            return run_job(job, embedder, report=tell)
+
+
+@contextmanager
+def _showing_progress() -> Iterator[Callable[[EmbedProgress], None]]:
+    from clipworks.cli.console import progress_bar
+
+    with progress_bar() as bar:
+        task = bar.add_task("embedding", total=None, rate="")
+        begin, done_before = time.monotonic(), -1
+
+        def tell(progress: EmbedProgress) -> None:
+            nonlocal done_before
+            if done_before < 0:
+                done_before = progress.done
+            handled = progress.done - done_before
+            rate = f"{handled / (time.monotonic() - begin):,.1f} images/s" if handled else ""
+            bar.update(task, completed=progress.done, total=progress.total, rate=rate)
+
+        yield tell
+
+
+def _print(report: EmbedReport, *, json: bool) -> None:
+    from dataclasses import asdict
+
+    from clipworks.cli.console import print_json, result_console
+
+    if json:
+        print_json(asdict(report))
+    else:
+        result_console().print(_summary(report), markup=False, soft_wrap=True)
+
+
+def _summary(report: EmbedReport) -> str:
+    parts = [f"{report.embedded:,} embedded"]
+    if report.skipped:
+        parts.append(f"{report.skipped:,} skipped")
+    if report.incomplete:
+        parts.append(f"{report.incomplete:,} without a caption or fields that could not be read")
+    counts = ", ".join(parts) + (" (see errors/)" if len(parts) > 1 else "")
+    if not report.partitions_made:
+        return f"{report.folder} is complete already: {counts}"
+    speed = f"{report.seconds:,.1f} s, {report.images_per_s:,.1f} images/s"
+    return f"{report.folder}: {counts}; {speed}"

@@ -1,0 +1,100 @@
+"""The metadata table: one schema for all partitions, found before the first is written.
+
+A column has the narrowest of four types that holds every value seen: `bool`, `int64`, `double`
+(whole numbers among fractions too) or `string`, which holds whatever else there is as JSON text.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+
+from clipworks.data.embedding_folder import CAPTION_COLUMN, IMAGE_PATH_COLUMN
+from clipworks.data.samples import Sample, read_fields, storable
+from clipworks.errors import InputError
+
+_TYPES = {
+    "bool": pa.bool_(),
+    "int64": pa.int64(),
+    "double": pa.float64(),
+    "string": pa.string(),
+}
+_NUMBERS = {"int64", "double"}
+
+
+@dataclass(frozen=True)
+class MetadataRow:
+    """What the table says about one sample."""
+
+    image_path: str
+    caption: str | None
+    fields: Mapping[str, Any]
+
+
+def find_columns(samples: Iterable[Sample]) -> dict[str, str]:
+    """Read every sample's fields, and name their columns and types in the order met.
+
+    Fields that bear the name of the path's or the caption's column are left out, as clip-retrieval
+    does. Files that cannot be read have no say.
+    """
+    found: dict[str, str | None] = {}
+    for sample in samples:
+        if sample.fields_path is None:
+            continue
+        for name, value in _readable_fields(sample.fields_path).items():
+            found[name] = _widen(found.get(name), value)
+    for taken in (IMAGE_PATH_COLUMN, CAPTION_COLUMN):
+        found.pop(taken, None)
+    return {name: kind or "string" for name, kind in found.items()}
+
+
+def metadata_table(rows: Sequence[MetadataRow], columns: Mapping[str, str]) -> pa.Table:
+    """Make the table of some samples; a field that a sample lacks is null."""
+    arrays = {
+        IMAGE_PATH_COLUMN: pa.array([storable(row.image_path) for row in rows], pa.string()),
+        CAPTION_COLUMN: pa.array([row.caption for row in rows], pa.string()),
+    }
+    for name, kind in columns.items():
+        values = [_as_type(row.fields.get(name), kind) for row in rows]
+        arrays[name] = pa.array(values, _TYPES[kind])
+    return pa.table(arrays)
+
+
+def _readable_fields(path: str) -> dict[str, Any]:
+    try:
+        return read_fields(path)
+    except InputError:
+        return {}  # reported where the sample itself is read
+
+
+def _widen(known: str | None, value: object) -> str | None:
+    kind = _type_of(value)
+    if known is None or kind is None or known == kind:
+        return known or kind
+    return "double" if {known, kind} == _NUMBERS else "string"
+
+
+def _type_of(value: object) -> str | None:
+    if value is None:
+        return None
+    if isinstance(value, bool):
+        return "bool"
+    if isinstance(value, int):
+        return "int64" if -(2**63) <= value < 2**63 else "string"
+    return "double" if isinstance(value, float) else "string"
+
+
+def _as_type(value: object, kind: str) -> object:
+    """The value as its column takes it; null where the file has changed and it no longer fits."""
+    if value is None:
+        return None
+    if kind == "string":
+        return storable(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False))
+    fits = _widen(kind, value) == kind
+    if not fits:
+        return None
+    return float(value) if kind == "double" and isinstance(value, int) else value

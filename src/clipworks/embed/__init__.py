@@ -1,0 +1,1 @@
+"""Many pictures to embedding folders, resumably."""

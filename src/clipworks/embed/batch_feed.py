@@ -1,0 +1,83 @@
+"""Hands out a job's batches one by one, and gathers their rows into partitions again."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import final
+
+from clipworks.data.samples import Sample
+from clipworks.embed.job import EmbedJob
+from clipworks.embed.worker import BatchRows
+
+
+@final
+class Gathering:
+    """The rows of one partition, as its batches come in, in whatever order.
+
+    Args:
+        number: of the partition.
+        num_batches: how many are to come.
+    """
+
+    def __init__(self, number: int, num_batches: int) -> None:
+        self.number = number
+        self._lock = threading.Lock()
+        self._missing = num_batches
+        self._batches: dict[int, BatchRows] = {}
+
+    def add(self, place: int, rows: BatchRows) -> list[BatchRows] | None:
+        """Take a batch's rows; with the last batch, give all of them in order."""
+        with self._lock:
+            self._batches[place] = rows
+            self._missing -= 1
+            if self._missing:
+                return None
+            return [self._batches[place] for place in sorted(self._batches)]
+
+
+@dataclass(frozen=True)
+class BatchTask:
+    """One batch's work.
+
+    Attributes:
+        gathering: where its rows belong.
+        place: among the batches of the partition.
+        samples: what to embed.
+    """
+
+    gathering: Gathering
+    place: int
+    samples: Sequence[Sample]
+
+
+@final
+class BatchFeed:
+    """Gives each batch of the pending partitions to one of many threads, in order."""
+
+    def __init__(self, job: EmbedJob) -> None:
+        self._lock = threading.Lock()
+        self._tasks = _tasks(job)
+        self._stopped = False
+
+    def __iter__(self) -> Iterator[BatchTask]:
+        while (task := self._take()) is not None:
+            yield task
+
+    def stop(self) -> None:
+        """Give out no more."""
+        with self._lock:
+            self._stopped = True
+
+    def _take(self) -> BatchTask | None:
+        with self._lock:
+            return None if self._stopped else next(self._tasks, None)
+
+
+def _tasks(job: EmbedJob) -> Iterator[BatchTask]:
+    for number in job.pending:
+        batches = list(job.partition(number).batches(job.settings.batch_size))
+        gathering = Gathering(number, len(batches))
+        for place, samples in enumerate(batches):
+            yield BatchTask(gathering, place, samples)

@@ -1,0 +1,58 @@
+from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
+
+import pytest
+
+from clipworks.data.partitions import get_partition
+from clipworks.data.samples import Sample
+from clipworks.embed.batch_feed import BatchFeed, Gathering
+from clipworks.embed.job import EmbedSettings
+
+
+@pytest.fixture
+def job():
+    samples = [Sample(str(n)) for n in range(20)]
+    return SimpleNamespace(
+        settings=EmbedSettings(batch_size=3, partition_size=8),
+        pending=[0, 2],
+        partition=lambda number: get_partition(samples, 8, number),
+    )
+
+
+def names(task):
+    return "".join(sample.image_path + " " for sample in task.samples)
+
+
+def test_gives_the_pending_partitions_batches_in_order(job):
+    tasks = list(BatchFeed(job))
+    assert [(t.gathering.number, t.place, names(t)) for t in tasks] == [
+        (0, 0, "0 1 2 "),
+        (0, 1, "3 4 5 "),
+        (0, 2, "6 7 "),
+        (2, 0, "16 17 18 "),
+        (2, 1, "19 "),
+    ]
+    assert tasks[0].gathering is tasks[2].gathering
+
+
+def test_gives_every_batch_to_one_thread_only(job):
+    job.settings = EmbedSettings(batch_size=1, partition_size=8)
+    feed = BatchFeed(job)
+    with ThreadPoolExecutor(4) as threads:
+        taken = [names(t) for part in threads.map(list, [feed] * 4) for t in part]
+    assert sorted(taken) == sorted(f"{n} " for n in [*range(8), *range(16, 20)])
+
+
+def test_gives_nothing_after_a_stop(job):
+    feed = BatchFeed(job)
+    tasks = iter(feed)
+    next(tasks)
+    feed.stop()
+    assert list(tasks) == []
+
+
+def test_gathers_batches_in_whatever_order_they_come():
+    gathering = Gathering(0, 3)
+    assert gathering.add(2, "c") is None
+    assert gathering.add(0, "a") is None
+    assert gathering.add(1, "b") == ["a", "b", "c"]

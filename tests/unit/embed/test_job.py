@@ -1,0 +1,153 @@
+import importlib
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+from clipworks.embed.job import EmbedSettings, explaining_storage, open_job
+from clipworks.errors import FolderError, MissingExtraError, ModelMismatchError, SettingsError
+from tests.support.colours import colour_card
+from tests.support.pictures import fill_folder, save
+
+
+@pytest.fixture
+def pictures(tmp_path):
+    fill_folder(tmp_path / "pictures", 5)
+    return tmp_path / "pictures"
+
+
+def begin(pictures, out, card=None, **settings):
+    settings = EmbedSettings(**{"batch_size": 2, "partition_size": 2, **settings})
+    with open_job(pictures, out, card or colour_card(), settings) as job:
+        return job
+
+
+def test_a_new_folder_gets_its_manifest_and_nothing_else(pictures, tmp_path):
+    job = begin(pictures, tmp_path / "deep/out")
+    assert job.pending == [0, 1, 2]
+    assert job.manifest.num_samples == 5
+    assert job.manifest.model == "colours"
+    assert job.manifest.source == str(pictures)
+    assert [path.name for path in (tmp_path / "deep/out").iterdir()] == ["manifest.json"]
+    assert [len(job.partition(n).samples) for n in job.pending] == [2, 2, 1]
+
+
+def test_goes_on_with_what_is_missing(pictures, tmp_path):
+    begin(pictures, tmp_path / "out")
+    (tmp_path / "out/stats").mkdir()
+    (tmp_path / "out/stats/1.json").write_text("{}")
+    assert begin(pictures, tmp_path / "out").pending == [0, 2]
+
+
+def test_other_numbers_of_workers_are_no_other_settings(pictures, tmp_path):
+    begin(pictures, tmp_path / "out", num_workers=1)
+    begin(pictures, tmp_path / "out", num_workers=3, num_encoding=1)
+
+
+def test_another_model_is_refused_and_both_are_named(pictures, tmp_path):
+    begin(pictures, tmp_path / "out")
+    other = colour_card(name="shapes", fingerprint="5a5a")
+    message = r"begun with the model colours \(c0105c0105c01050\), not shapes \(5a5a\)"
+    with pytest.raises(ModelMismatchError, match=message):
+        begin(pictures, tmp_path / "out", other)
+
+
+@pytest.mark.parametrize("setting", ["batch_size", "partition_size"])
+def test_other_settings_are_refused_and_both_are_named(pictures, tmp_path, setting):
+    begin(pictures, tmp_path / "out")
+    with pytest.raises(SettingsError, match=f"begun with {setting} 2, not 3"):
+        begin(pictures, tmp_path / "out", **{setting: 3})
+
+
+def test_another_source_is_refused_and_both_are_named(pictures, tmp_path):
+    begin(pictures, tmp_path / "out")
+    shutil.copytree(pictures, tmp_path / "copy")
+    with pytest.raises(SettingsError, match=r"begun from .*/pictures, not .*/copy"):
+        begin(tmp_path / "copy", tmp_path / "out")
+
+
+def test_a_source_that_has_changed_is_refused(pictures, tmp_path):
+    begin(pictures, tmp_path / "out")
+    save(pictures / "new.png")
+    with pytest.raises(SettingsError, match=r"changed since .* \(it had 5 pictures, and has 6"):
+        begin(pictures, tmp_path / "out")
+
+
+def test_another_programs_folder_is_refused(pictures, tmp_path):
+    (tmp_path / "out/img_emb").mkdir(parents=True)
+    with pytest.raises(FolderError, match=r"holds img_emb, but no manifest\.json"):
+        begin(pictures, tmp_path / "out")
+
+
+def test_a_source_without_pictures_leaves_nothing_behind(tmp_path):
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(FolderError, match="no pictures"):
+        begin(tmp_path / "empty", tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_one_run_at_a_time(pictures, tmp_path):
+    settings = EmbedSettings()
+    with (
+        open_job(pictures, tmp_path / "out", colour_card(), settings),
+        pytest.raises(FolderError, match="in use"),
+        open_job(pictures, tmp_path / "out", colour_card(), settings),
+    ):
+        pass
+
+
+def test_sweeps_up_what_is_ours_and_nothing_else(pictures, tmp_path):
+    begin(pictures, pictures)
+    ours = [pictures / "stats/.0.json.1a2b.part", pictures / ".manifest.json.12ab.part"]
+    theirs = [pictures / ".download.jpg.part", pictures / "a/.x.part"]
+    (pictures / "stats").mkdir()
+    for path in ours + theirs:
+        path.touch()
+    begin(pictures, pictures)
+    assert not any(path.exists() for path in ours)
+    assert all(path.exists() for path in theirs)
+
+
+def test_a_place_that_cannot_be_written_is_one_line(pictures, tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(FolderError, match=r"file/out cannot be written: Not a directory"):
+        begin(pictures, tmp_path / "file/out")
+
+
+def test_errors_of_the_caller_are_not_taken_for_the_disks(pictures, tmp_path):
+    job = open_job(pictures, tmp_path / "out", colour_card(), EmbedSettings())
+    with pytest.raises(ConnectionError), job:
+        raise ConnectionError
+
+
+def test_heic_pictures_want_their_library_before_any_work(pictures, tmp_path, monkeypatch):
+    (pictures / "photo.HEIC").touch()
+
+    def missing(name):
+        raise ModuleNotFoundError(name=name)
+
+    monkeypatch.setattr(importlib, "import_module", missing)
+    with pytest.raises(MissingExtraError, match=r"pip install 'clipworks\[heif\]'"):
+        begin(pictures, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    "settings", [{"batch_size": 0}, {"partition_size": 0}, {"num_workers": -1}]
+)
+def test_settings_that_make_no_sense_are_refused(settings):
+    with pytest.raises(SettingsError, match=f"{next(iter(settings))} "):
+        EmbedSettings(**settings)
+
+
+def test_cores_are_shared_out(monkeypatch):
+    monkeypatch.setattr(os, "sched_getaffinity", lambda pid: set(range(8)))
+    shares = {n: EmbedSettings(num_workers=n).threads_per_batch for n in (0, 1, 4, 8, 20)}
+    assert shares == {0: 1, 1: 8, 4: 5, 8: 1, 20: 1}
+
+
+def test_a_full_disk_is_one_line():
+    message = r"^out cannot be written: No space left on device: when that is mended"
+    with pytest.raises(FolderError, match=message), explaining_storage(Path("out")):
+        raise OSError(28, "No space left on device")
