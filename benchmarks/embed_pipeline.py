@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import statistics
 import tempfile
 import time
@@ -27,12 +26,13 @@ import numpy as np
 import onnxruntime as ort
 from PIL import Image
 
+from clipworks.devices import count_cores
 from clipworks.embed.job import EmbedSettings
 from clipworks.embed.pipeline import embed_folder
 from clipworks.encoders.embedder import Embedder
 from clipworks.encoders.loading import find_bundle, load
 
-CORES = len(os.sched_getaffinity(0))
+CORES = count_cores()
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,6 @@ A later run goes on only with the same.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -29,6 +28,7 @@ from clipworks.data.embedding_folder import (
 from clipworks.data.partitions import Partition, count_partitions, get_partition
 from clipworks.data.samples import storable
 from clipworks.data.sources.folder_source import FolderListing, list_folder
+from clipworks.devices import count_cores
 from clipworks.embed.folder_lock import hold_folder
 from clipworks.encoders.bundle import BundleCard
 from clipworks.errors import FolderError, ModelMismatchError, SettingsError
@@ -63,7 +63,7 @@ class EmbedSettings:
     @property
     def workers(self) -> int:
         """Threads, in the end."""
-        return self.num_workers or len(os.sched_getaffinity(0))
+        return self.num_workers or count_cores()
 
     @property
     def threads_per_batch(self) -> int:
@@ -71,7 +71,7 @@ class EmbedSettings:
 
         Callers of ONNX Runtime share its threads, and each works along in its own.
         """
-        return max(1, len(os.sched_getaffinity(0)) - self.workers + 1)
+        return max(1, count_cores() - self.workers + 1)
 
     @property
     def deciding(self) -> dict[str, Any]:
