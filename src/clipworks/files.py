@@ -11,6 +11,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from clipworks.errors import ClipworksError
+
 
 @contextmanager
 def atomic_path(path: Path) -> Iterator[Path]:
@@ -42,6 +44,36 @@ def write_json_atomic(path: Path, content: Any) -> None:  # noqa: ANN401 - whate
     """Write JSON, indented and with a final newline."""
     text = json.dumps(content, indent=2, ensure_ascii=False) + "\n"
     write_bytes_atomic(path, text.encode())
+
+
+def read_versioned_json(
+    path: Path, *, version: int, remedy: str, error: type[ClipworksError]
+) -> dict[str, Any] | None:
+    """Read a JSON object that says which format it has; None where there is no file.
+
+    Args:
+        path: of the file.
+        version: the `format_version` that the caller reads.
+        remedy: what to do about another version: "convert the model again".
+        error: what to raise.
+
+    Raises:
+        ClipworksError: `error`: the file is damaged, no JSON object, or of another version.
+    """
+    try:
+        fields = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return None
+    except (json.JSONDecodeError, UnicodeDecodeError) as damage:
+        raise error(f"{path} is damaged: {damage}") from damage
+    if not isinstance(fields, dict):
+        raise error(f"{path} is damaged: expected a JSON object")
+    if fields.get("format_version") != version:
+        raise error(
+            f"{path} has format {fields.get('format_version')!r}, and this version reads "
+            f"{version}: {remedy}, or update clipworks"
+        )
+    return fields
 
 
 def remove_partial_files(folder: Path) -> None:

@@ -17,15 +17,14 @@ are like no query. A folder in which no sample has a caption has no `text_emb`.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 from clipworks.errors import FolderError
-from clipworks.files import write_json_atomic
+from clipworks.files import read_versioned_json, write_json_atomic
 
 FORMAT_VERSION = 1
 MANIFEST_FILE = "manifest.json"
@@ -72,24 +71,6 @@ class Manifest:
         """Plain values for `manifest.json`."""
         return asdict(self)
 
-    @classmethod
-    def from_json(cls, fields: dict[str, Any]) -> Self:
-        """The inverse of `to_json`.
-
-        Raises:
-            FolderError: another format version, or a field is missing or unknown.
-        """
-        version = fields.get("format_version")
-        if version != FORMAT_VERSION:
-            raise FolderError(
-                f"{MANIFEST_FILE} has format {version!r}, and this version reads "
-                f"{FORMAT_VERSION}: embed again, or update clipworks"
-            )
-        try:
-            return cls(**fields)
-        except TypeError as error:
-            raise FolderError(f"{MANIFEST_FILE} is not complete or not ours: {error}") from error
-
 
 @dataclass(frozen=True)
 class PartitionFiles:
@@ -120,15 +101,13 @@ def read_manifest(folder: Path) -> Manifest | None:
             f"{folder} is not a folder: `clipworks embed PICTURES --out {folder}` makes it"
         )
     path = folder / MANIFEST_FILE
+    fields = read_versioned_json(
+        path, version=FORMAT_VERSION, remedy="embed again", error=FolderError
+    )
     try:
-        fields = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return None
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise FolderError(f"{path} is damaged: {error}") from error
-    if not isinstance(fields, dict):
-        raise FolderError(f"{path} is damaged: expected a JSON object")
-    return Manifest.from_json(fields)
+        return None if fields is None else Manifest(**fields)
+    except TypeError as error:
+        raise FolderError(f"{path} is not complete or not ours: {error}") from error
 
 
 def write_manifest(folder: Path, manifest: Manifest) -> None:

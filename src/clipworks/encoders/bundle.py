@@ -12,8 +12,8 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, Self
 
-from clipworks.errors import BundleError
-from clipworks.files import sha256_of_file, write_json_atomic
+from clipworks.errors import BundleError, SettingsError
+from clipworks.files import read_versioned_json, sha256_of_file, write_json_atomic
 from clipworks.inputs.specs import ImageSpec, TextSpec
 
 FORMAT_VERSION = 1
@@ -74,21 +74,15 @@ class BundleCard:
         """The inverse of `to_json`.
 
         Raises:
-            BundleError: another format version, or a field is missing or unknown.
+            BundleError: a field is missing or unknown.
         """
-        version = fields.get("format_version")
-        if version != FORMAT_VERSION:
-            raise BundleError(
-                f"bundle format {version!r} is not one that this version reads "
-                f"({FORMAT_VERSION}): convert the model again, or update clipworks"
-            )
         try:
             specs = {
                 "image": ImageSpec.from_json(fields["image"]),
                 "text": TextSpec.from_json(fields["text"]),
             }
             return cls(**{**fields, **specs})
-        except (KeyError, TypeError) as error:
+        except (KeyError, TypeError, SettingsError) as error:
             raise BundleError(f"{CARD_FILE} is not complete or not ours: {error}") from error
 
 
@@ -131,14 +125,11 @@ def read_bundle(folder: Path, *, check_hashes: bool = True) -> Bundle:
         BundleError: no bundle, another format, a missing or a changed file.
     """
     path = folder / CARD_FILE
-    try:
-        fields = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise BundleError(f"{folder} is not a bundle: it has no {CARD_FILE}") from error
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise BundleError(f"{path} is damaged: {error}") from error
-    if not isinstance(fields, dict):
-        raise BundleError(f"{path} is damaged: expected a JSON object")
+    fields = read_versioned_json(
+        path, version=FORMAT_VERSION, remedy="convert the model again", error=BundleError
+    )
+    if fields is None:
+        raise BundleError(f"{folder} is not a bundle: it has no {CARD_FILE}")
     card = BundleCard.from_json(fields)
     for name, digest in (card.files or {}).items():
         _check_file(folder, name, digest if check_hashes else None)

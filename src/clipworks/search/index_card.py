@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 from clipworks.errors import FolderError
-from clipworks.files import write_json_atomic
+from clipworks.files import read_versioned_json, write_json_atomic
 
 FORMAT_VERSION = 1
 CARD_FILE = "index.json"
@@ -42,24 +41,6 @@ class IndexCard:
         """Plain values for `index.json`."""
         return asdict(self)
 
-    @classmethod
-    def from_json(cls, fields: dict[str, Any]) -> Self:
-        """The inverse of `to_json`.
-
-        Raises:
-            FolderError: another format version, or a field is missing or unknown.
-        """
-        version = fields.get("format_version")
-        if version != FORMAT_VERSION:
-            raise FolderError(
-                f"{CARD_FILE} has format {version!r}, and this version reads {FORMAT_VERSION}: "
-                "run `clipworks index` again, or update clipworks"
-            )
-        try:
-            return cls(**fields)
-        except TypeError as error:
-            raise FolderError(f"{CARD_FILE} is not complete or not ours: {error}") from error
-
 
 def read_index_card(folder: Path) -> IndexCard | None:
     """Read a folder's `index.json`; None where there is none.
@@ -68,15 +49,13 @@ def read_index_card(folder: Path) -> IndexCard | None:
         FolderError: it is damaged or of another format.
     """
     path = folder / CARD_FILE
+    fields = read_versioned_json(
+        path, version=FORMAT_VERSION, remedy="run `clipworks index` again", error=FolderError
+    )
     try:
-        fields = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return None
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise FolderError(f"{path} is damaged: {error}") from error
-    if not isinstance(fields, dict):
-        raise FolderError(f"{path} is damaged: expected a JSON object")
-    return IndexCard.from_json(fields)
+        return None if fields is None else IndexCard(**fields)
+    except TypeError as error:
+        raise FolderError(f"{path} is not complete or not ours: {error}") from error
 
 
 def write_index_card(folder: Path, card: IndexCard) -> None:

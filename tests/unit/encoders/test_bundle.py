@@ -98,7 +98,7 @@ def edit_card(folder, **changes):
 def test_another_format_says_so(tmp_path):
     folder = seal_bundle(write_files(tmp_path / "b"), card()).folder
     edit_card(folder, format_version=99)
-    with pytest.raises(BundleError, match="bundle format 99"):
+    with pytest.raises(BundleError, match=r"bundle\.json has format 99"):
         read_bundle(folder)
 
 
@@ -114,4 +114,13 @@ def test_a_card_cannot_point_outside_its_folder(tmp_path):
     (tmp_path / "secret").write_bytes(b"x")
     edit_card(folder, files={"../secret": "0"})
     with pytest.raises(BundleError, match="outside the bundle"):
+        read_bundle(folder)
+
+
+def test_an_impossible_spec_is_a_damaged_bundle(tmp_path):
+    folder = seal_bundle(write_files(tmp_path / "b"), card()).folder
+    edit_card(
+        folder, image={"height": 16, "width": 16, "resize": "melt", "mean": [0] * 3, "std": [1] * 3}
+    )
+    with pytest.raises(BundleError, match="melt"):
         read_bundle(folder)
