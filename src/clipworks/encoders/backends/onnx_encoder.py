@@ -5,7 +5,7 @@ Axes: image, text (rows of a batch), dim (width of the joint space).
 
 from __future__ import annotations
 
-from functools import cached_property
+import threading
 from pathlib import Path
 from typing import final
 
@@ -47,6 +47,8 @@ class OnnxEncoder(AbstractEncoder):
         self._bundle = bundle
         self._device = device
         self._num_threads = num_threads or count_cores()
+        self._opening = threading.Lock()
+        self._graphs: dict[Path, OnnxGraph] = {}
 
     @property
     def backend(self) -> str:
@@ -63,7 +65,7 @@ class OnnxEncoder(AbstractEncoder):
                 f"got {pixels.dtype} {list(pixels.shape)}"
             )
         try:
-            return self._run(self._image_graph, pixels)
+            return self._run(self._open(self._bundle.image_graph), pixels)
         except InvalidArgument as error:
             reason = " ".join(str(error).split())
             raise BundleError(
@@ -78,28 +80,24 @@ class OnnxEncoder(AbstractEncoder):
                 f"tokens: expected int64 [text, {context}], got {tokens.dtype} {list(tokens.shape)}"
             )
         try:
-            return self._run(self._text_graph, tokens)
+            return self._run(self._open(self._bundle.text_graph), tokens)
         except InvalidArgument as error:
             raise InputError(
                 f"tokens: an id lies outside the model's vocabulary (they go from {tokens.min()} "
                 f"to {tokens.max()})"
             ) from error
 
-    @cached_property
-    def _image_graph(self) -> OnnxGraph:
-        return self._open(self._bundle.image_graph)
-
-    @cached_property
-    def _text_graph(self) -> OnnxGraph:
-        return self._open(self._bundle.text_graph)
-
     def _open(self, path: Path) -> OnnxGraph:
-        return OnnxGraph(
-            path,
-            providers=_PROVIDERS[self._device],
-            num_threads=self._num_threads,
-            end_id=self._bundle.card.text.end_id,
-        )
+        """A graph, loaded once, by whichever thread asks first."""
+        with self._opening:
+            if path not in self._graphs:
+                self._graphs[path] = OnnxGraph(
+                    path,
+                    providers=_PROVIDERS[self._device],
+                    num_threads=self._num_threads,
+                    end_id=self._bundle.card.text.end_id,
+                )
+            return self._graphs[path]
 
     def _run(self, graph: OnnxGraph, batch: np.ndarray) -> Embeddings:
         if not len(batch):
