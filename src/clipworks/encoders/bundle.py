@@ -124,16 +124,24 @@ def read_bundle(folder: Path, *, check_hashes: bool = True) -> Bundle:
     Raises:
         BundleError: no bundle, another format, a missing or a changed file.
     """
-    path = folder / CARD_FILE
+    card = read_card(folder / CARD_FILE)
+    for name, digest in (card.files or {}).items():
+        _check_file(folder, name, digest if check_hashes else None)
+    return Bundle(folder, card)
+
+
+def read_card(path: Path) -> BundleCard:
+    """Read a `bundle.json` by itself.
+
+    Raises:
+        BundleError: it is missing, damaged or of another format.
+    """
     fields = read_versioned_json(
         path, version=FORMAT_VERSION, remedy="convert the model again", error=BundleError
     )
     if fields is None:
-        raise BundleError(f"{folder} is not a bundle: it has no {CARD_FILE}")
-    card = BundleCard.from_json(fields)
-    for name, digest in (card.files or {}).items():
-        _check_file(folder, name, digest if check_hashes else None)
-    return Bundle(folder, card)
+        raise BundleError(f"{path.parent} is not a bundle: it has no {path.name}")
+    return BundleCard.from_json(fields)
 
 
 def seal_bundle(folder: Path, card: BundleCard) -> Bundle:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import re
 from pathlib import Path, PurePosixPath
 
 from clipworks.encoders import hub
-from clipworks.encoders.bundle import CARD_FILE, BundleCard, read_bundle
+from clipworks.encoders.bundle import CARD_FILE, read_bundle, read_card
 from clipworks.encoders.bundle_store import find_stored, new_bundle, place_file
 from clipworks.errors import BundleError
 
@@ -32,10 +31,7 @@ def fetch_hub_bundle(
         BundleError: the bundle is damaged.
     """
     card_file = hub.fetch_file(repository, CARD_FILE)
-    try:
-        card = BundleCard.from_json(json.loads(card_file.read_text(encoding="utf-8")))
-    except (ValueError, AttributeError) as error:
-        raise BundleError(f"{repository}/{CARD_FILE} is damaged: {error}") from error
+    card = read_card(card_file)
     with new_bundle(repository, replace=replace_old) as folder:
         for name in card.files or {}:
             path = PurePosixPath(name)
