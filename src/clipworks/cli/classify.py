@@ -46,13 +46,13 @@ def classify(
 ) -> None:
     """Say what pictures show; what cannot be read is named, and the rest goes on."""
     from clipworks.cli.console import print_json, result_console
-    from clipworks.cli.model_option import ensure_model
+    from clipworks.cli.model_option import pull_model
     from clipworks.encoders.loading import load
     from clipworks.zeroshot.classifier import ZeroShotClassifier
 
     words = _read_labels(labels, labels_file)
     templates = _read_templates(template)
-    embedder = load(ensure_model(model), device=device)
+    embedder = load(pull_model(model), device=device)
     classifier = ZeroShotClassifier(embedder, words, templates)
     found: list[dict[str, object]] = []
     console = result_console()

@@ -45,7 +45,7 @@ def demo(
 ) -> None:
     """Embed a hundred small pictures, index them, and answer five queries: offline, in seconds."""
     from clipworks.cli.console import print_json, result_console
-    from clipworks.cli.model_option import ensure_model
+    from clipworks.cli.model_option import pull_model
     from clipworks.cli.search import (
         answer_json,
         find_answers,
@@ -58,7 +58,7 @@ def demo(
 
     pictures, folder, page = out / "pictures", out / "embeddings", out / "results.html"
     _copy_pictures(out, pictures)
-    embedder = load(ensure_model(model), num_threads=1)  # the work is shared out by batches
+    embedder = load(pull_model(model), num_threads=1)  # the work is shared out by batches
     report = _embed(pictures, folder, embedder)
     _say_what_was_done(report)
     build_index(folder)

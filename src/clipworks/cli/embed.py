@@ -98,7 +98,7 @@ def _run(
     with open_job(folder, out, bundle.card, settings) as job:
         if not job.pending:
             return sum_up(job)
-        embedder = load(bundle.folder, device=device, num_threads=settings.threads_per_batch)
+        embedder = load(bundle, device=device, num_threads=settings.threads_per_batch)
         with _showing_progress() as tell:
             return run_job(job, embedder, report=tell)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
@@ -13,21 +12,6 @@ if TYPE_CHECKING:
     from clipworks.encoders.bundle import Bundle
     from clipworks.encoders.catalog import CatalogEntry
     from clipworks.encoders.hub import DownloadWatcher
-
-
-def ensure_model(name: str) -> Path:
-    """Give a model's bundle folder; what is not on this machine yet is pulled, with a bar.
-
-    Args:
-        name: a bundle's folder, a name of the catalogue, or `hf://org/repo`.
-
-    Raises:
-        UnknownModelError: neither of these.
-        DownloadError: the hub did not give it.
-        BundleError: the bundle is damaged.
-        MissingExtraError: it has to be converted, and the extra `torch` is not installed.
-    """
-    return pull_model(name).folder
 
 
 def pull_model(name: str, *, convert: bool = False, replace_old: bool = False) -> Bundle:

@@ -127,20 +127,20 @@ def _short_path(image_path: str | None) -> str:
 
 
 def _load_model(folder: Path, model: str | None, recorded: RecordedModel | None) -> Embedder:
-    from clipworks.cli.model_option import ensure_model
+    from clipworks.cli.model_option import pull_model
     from clipworks.encoders.loading import DEFAULT_MODEL, load
 
     if model:
-        return load(ensure_model(model))
+        return load(pull_model(model))
     if not recorded:
         typer.echo(
             f"{folder} does not say which model made it: taking {DEFAULT_MODEL}, unchecked "
             "(--model names another)",
             err=True,
         )
-        return load(ensure_model(DEFAULT_MODEL))
+        return load(pull_model(DEFAULT_MODEL))
     try:
-        return load(ensure_model(recorded.name))
+        return load(pull_model(recorded.name))
     except UnknownModelError as error:
         raise UnknownModelError(
             f"{folder} was made with {recorded.name} (fingerprint {recorded.fingerprint}), which "

@@ -28,7 +28,7 @@ BACKENDS = Registry(
 
 
 def load(
-    model: str | Path = DEFAULT_MODEL,
+    model: str | Path | Bundle = DEFAULT_MODEL,
     *,
     backend: str = "onnx",
     device: str = "cpu",
@@ -38,7 +38,7 @@ def load(
 
     Args:
         model: a bundle's folder, or a name that `clipworks models` lists. A model of the hub is
-            downloaded when first used, and kept.
+            downloaded when first used, and kept. A bundle that was read is not checked again.
         backend: the runtime: `onnx`.
         device: `cpu` or `cuda`.
         num_threads: of one forward pass; 0 for one a core.
@@ -48,7 +48,7 @@ def load(
         BundleError: the bundle is damaged.
         DownloadError: the hub did not give it.
     """
-    bundle = find_bundle(model)
+    bundle = model if isinstance(model, Bundle) else find_bundle(model)
     encoder: AbstractEncoder = BACKENDS.load(backend)(
         bundle, device=device, num_threads=num_threads
     )

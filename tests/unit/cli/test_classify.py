@@ -12,7 +12,7 @@ from tests.support.commands import run
 
 @pytest.fixture(autouse=True)
 def _colour_model(monkeypatch):
-    monkeypatch.setattr(model_option, "ensure_model", lambda model: model)
+    monkeypatch.setattr(model_option, "pull_model", lambda model: model)
     monkeypatch.setattr(loading, "load", lambda model, device: colour_embedder())
 
 

@@ -16,7 +16,7 @@ from tests.support.commands import run
 def model(monkeypatch):
     """What `load` gives: the colour model, which a test may replace."""
     given = {"embedder": colour_embedder()}
-    monkeypatch.setattr(model_option, "ensure_model", lambda model: model)
+    monkeypatch.setattr(model_option, "pull_model", lambda model: model)
     monkeypatch.setattr(loading, "load", lambda model, num_threads: given["embedder"])
     return given
 

@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 import clipworks
 from clipworks import extras
 from clipworks.cli.download_bar import size_text
-from clipworks.cli.model_option import ensure_model, pull_model
+from clipworks.cli.model_option import pull_model
 from clipworks.cli.pull import pull
 from clipworks.encoders import catalog
 from clipworks.encoders.bundle import seal_bundle
@@ -75,10 +75,10 @@ def test_again_looks_for_what_is_new(hub):
 
 
 def test_the_model_option_pulls_what_is_missing(hub):
-    folder = ensure_model(READY)
+    folder = pull_model(READY).folder
     assert folder == stored_bundles() / READY
     asked = len(hub.requests)
-    assert ensure_model(READY) == ensure_model(str(folder)) == folder
+    assert pull_model(READY) == pull_model(str(folder))
     assert len(hub.requests) == asked
 
 

@@ -28,7 +28,7 @@ def loaded(monkeypatch):
             raise UnknownModelError("unknown: no such model")
         return colour_embedder(fingerprint="other") if model == "other" else colour_embedder()
 
-    monkeypatch.setattr(model_option, "ensure_model", lambda model: model)
+    monkeypatch.setattr(model_option, "pull_model", lambda model: model)
     monkeypatch.setattr(loading, "load", load)
     return names
 
