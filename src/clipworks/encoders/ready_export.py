@@ -7,8 +7,8 @@ Two layouts are known. `open_clip` is immich's: `visual/`, `textual/`, open_clip
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -25,19 +25,14 @@ from clipworks.encoders.bundle_store import find_stored, new_bundle, place_file
 from clipworks.encoders.catalog import CatalogEntry, Layout
 from clipworks.errors import BundleError
 from clipworks.inputs.clip_vocabulary import clip_tokenizer_from_hf
-from clipworks.inputs.specs import ImageSpec, Interpolation, Resize
+from clipworks.inputs.library_settings import read_open_clip_settings, read_transformers_settings
+from clipworks.inputs.specs import ImageSpec
 
 # The exports lack the learned scale. CLIP's training holds it below 100, where the published
 # models have ended (Radford et al. 2021, section 2.5).
 LOGIT_SCALE = 100.0
 
 _OTHER_RUNTIMES = (".armnn", ".rknn", ".json", ".txt", ".md")
-_PILLOW_FILTERS: dict[int, Interpolation] = {
-    0: "nearest",
-    1: "lanczos",
-    2: "bilinear",
-    3: "bicubic",
-}
 
 
 @dataclass(frozen=True)
@@ -48,7 +43,7 @@ class _Files:
     text_graph: str
     tokenizer: str
     settings: str
-    read_settings: Callable[[dict[str, Any], ImageSpec], ImageSpec]
+    read_settings: Callable[[Mapping[str, Any], ImageSpec], ImageSpec]
 
 
 def bundle_ready_export(
@@ -72,11 +67,12 @@ def bundle_ready_export(
     Raises:
         DownloadError: the hub did not give it.
         BundleError: the export is not what its layout promises.
+        CheckpointError: its settings say something that we cannot do.
     """
     assert entry.ready_export is not None
     repository, files = entry.ready_export.repository, _LAYOUTS[entry.ready_export.layout]
     tokenizer = hub.fetch_file(repository, files.tokenizer)  # a file first: it fails quickly
-    settings = json.loads(hub.fetch_file(repository, files.settings).read_text("utf-8"))
+    settings = _read_settings(hub.fetch_file(repository, files.settings))
     with new_bundle(entry.name, replace=replace_old) as folder:
         _place_towers(repository, files, folder, watch)
         (folder / TOKENIZER_FILE).write_bytes(clip_tokenizer_from_hf(tokenizer.read_bytes()))
@@ -84,6 +80,16 @@ def bundle_ready_export(
     stored = find_stored(entry.name)
     assert stored is not None
     return stored
+
+
+def _read_settings(path: Path) -> dict[str, Any]:
+    try:
+        settings = json.loads(path.read_text("utf-8"))
+    except ValueError as error:
+        raise BundleError(f"{path} is damaged: {error}") from error
+    if not isinstance(settings, dict):
+        raise BundleError(f"{path} is damaged: expected a JSON object")
+    return settings
 
 
 def _place_towers(
@@ -126,50 +132,19 @@ def _describe(entry: CatalogEntry, image: ImageSpec) -> BundleCard:
     )
 
 
-def _read_open_clip_settings(settings: dict[str, Any], usual: ImageSpec) -> ImageSpec:
-    size = settings.get("size", usual.height)
-    height, width = size if isinstance(size, list) else (size, size)
-    return replace(
-        usual,
-        height=height,
-        width=width,
-        resize=settings.get("resize_mode", usual.resize),
-        interpolation=settings.get("interpolation", usual.interpolation),
-        mean=tuple(settings.get("mean", usual.mean)),
-        std=tuple(settings.get("std", usual.std)),
-        fill=settings.get("fill_color", usual.fill),
-    )
-
-
-def _read_transformers_settings(settings: dict[str, Any], usual: ImageSpec) -> ImageSpec:
-    crops = settings.get("do_center_crop", True)
-    size = settings.get("crop_size" if crops else "size", usual.height)
-    size = {"height": size, "width": size} if isinstance(size, int) else size
-    resize: Resize = "shortest" if crops else "squash"
-    return replace(
-        usual,
-        height=size["height"],
-        width=size["width"],
-        resize=resize,
-        interpolation=_PILLOW_FILTERS[settings.get("resample", 3)],
-        mean=tuple(settings.get("image_mean", usual.mean)),
-        std=tuple(settings.get("image_std", usual.std)),
-    )
-
-
 _LAYOUTS: dict[Layout, _Files] = {
     "open_clip": _Files(
         image_graph="visual/model.onnx",
         text_graph="textual/model.onnx",
         tokenizer="textual/tokenizer.json",
         settings="visual/preprocess_cfg.json",
-        read_settings=_read_open_clip_settings,
+        read_settings=read_open_clip_settings,
     ),
     "transformers": _Files(
         image_graph="onnx/vision_model.onnx",
         text_graph="onnx/text_model.onnx",
         tokenizer="tokenizer.json",
         settings="preprocessor_config.json",
-        read_settings=_read_transformers_settings,
+        read_settings=read_transformers_settings,
     ),
 }

@@ -19,7 +19,12 @@ from clipworks.inputs import (
     special_ids,
 )
 from clipworks.inputs.clip_vocabulary import OPENAI_MERGES
-from clipworks.inputs.specs import OPENAI_MEAN, OPENAI_STD, ImageSpec, Interpolation, TextSpec
+from clipworks.inputs.library_settings import (
+    read_open_clip_settings,
+    read_transformers_settings,
+    sides_of,
+)
+from clipworks.inputs.specs import ImageSpec, TextSpec
 from clipworks.models.checkpoints import Checkpoint
 from clipworks.models.dialects.dialect import TokenizerFacts
 
@@ -29,12 +34,6 @@ _PRESETS: dict[str, dict[str, Any]] = {
     "openai": {},
     "imagenet": {"mean": (0.485, 0.456, 0.406), "std": (0.229, 0.224, 0.225)},
     "siglip": {"mean": (0.5, 0.5, 0.5), "std": (0.5, 0.5, 0.5), "resize": "squash"},
-}
-_PILLOW_FILTERS: dict[int, Interpolation] = {
-    0: "nearest",
-    1: "lanczos",
-    2: "bilinear",
-    3: "bicubic",
 }
 _OPENAI_VOCAB_SIZE = 512 + OPENAI_MERGES + 2
 
@@ -121,54 +120,25 @@ def tokenizer_of(checkpoint: Checkpoint, given: Path | None) -> bytes:
 
 def _from_open_clip(stated: Mapping[str, Any], size: int) -> ImageSpec:
     """open_clip's `preprocess_cfg`, with the defaults of its PreprocessCfg."""
-    _check_size(stated.get("size", size), size)
-    return ImageSpec(
-        height=size,
-        width=size,
-        resize=stated.get("resize_mode", "shortest"),
-        interpolation=stated.get("interpolation", "bicubic"),
-        mean=_three(stated.get("mean", OPENAI_MEAN)),
-        std=_three(stated.get("std", OPENAI_STD)),
-        fill=stated.get("fill_color", 0),
-    )
+    spec = read_open_clip_settings(stated, ImageSpec(height=size, width=size))
+    _check_sides((spec.height, spec.width), size)
+    return spec
 
 
 def _from_huggingface(stated: Mapping[str, Any], size: int) -> ImageSpec:
-    """An image processor's file, as CLIPImageProcessor reads it."""
-    asked = stated.get("size", 224)
-    cropped = stated.get("do_center_crop", True)
-    shortest = asked.get("shortest_edge") if isinstance(asked, Mapping) else asked
-    if shortest is not None and not cropped:
-        raise CheckpointError("the image processor keeps the aspect and does not crop: unsupported")
-    _check_size(shortest if shortest is not None else asked, size)
-    if cropped and "crop_size" in stated:
-        _check_size(stated["crop_size"], size)
-    resample = stated.get("resample", 3)
-    if resample not in _PILLOW_FILTERS:
-        raise CheckpointError(f"the image processor's resample = {resample!r} is not supported")
-    return ImageSpec(
-        height=size,
-        width=size,
-        resize="shortest" if shortest is not None else "squash",
-        interpolation=_PILLOW_FILTERS[resample],
-        mean=_three(stated.get("image_mean", OPENAI_MEAN)),
-        std=_three(stated.get("image_std", OPENAI_STD)),
-    )
+    """An image processor's file, with the defaults of CLIPImageProcessor."""
+    whole = {"size": 224, **stated}
+    spec = read_transformers_settings(whole, ImageSpec(height=size, width=size))
+    for sides in (sides_of(whole["size"]), (spec.height, spec.width)):
+        _check_sides(sides, size)
+    return spec
 
 
-def _check_size(asked: Any, size: int) -> None:  # noqa: ANN401 - whatever a JSON file says
-    if isinstance(asked, Mapping):
-        asked = [asked.get("height"), asked.get("width")]
-    sides = [asked, asked] if isinstance(asked, int) else list(asked)
-    if sides != [size, size]:
+def _check_sides(sides: tuple[int, int], size: int) -> None:
+    if sides != (size, size):
         raise CheckpointError(
-            f"pictures are prepared as {sides}, but the image tower takes {size} x {size}"
+            f"pictures are prepared as {list(sides)}, but the image tower takes {size} x {size}"
         )
-
-
-def _three(values: Any) -> tuple[float, float, float]:  # noqa: ANN401 - whatever a JSON file says
-    red, green, blue = (float(value) for value in values)
-    return (red, green, blue)
 
 
 def _read_clip_tokenizer(path: Path) -> bytes:
