@@ -3,6 +3,7 @@ import pytest
 from clipworks.files import (
     atomic_path,
     cache_folder,
+    folder_beside,
     remove_partial_files,
     sha256_of_file,
     write_bytes_atomic,
@@ -55,3 +56,13 @@ def test_others_may_read_what_a_secretive_writer_wrote(tmp_path):
         temporary.unlink()
         temporary.touch(0o600)
     assert (tmp_path / "a").stat().st_mode == (tmp_path / "plain").stat().st_mode
+
+
+def test_a_folder_beside_is_renamed_or_removed(tmp_path):
+    with folder_beside(tmp_path / "deep" / "done") as folder:
+        (folder / "a").touch()
+        folder.rename(tmp_path / "deep" / "done")
+    with pytest.raises(RuntimeError), folder_beside(tmp_path / "deep" / "failed") as folder:
+        (folder / "a").touch()
+        raise RuntimeError
+    assert [p.name for p in (tmp_path / "deep").iterdir()] == ["done"]

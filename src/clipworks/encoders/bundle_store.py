@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import secrets
 import shutil
 import time
 from collections.abc import Iterator
@@ -12,7 +11,7 @@ from pathlib import Path
 
 from clipworks.encoders.bundle import is_bundle
 from clipworks.errors import UnknownModelError
-from clipworks.files import cache_folder
+from clipworks.files import cache_folder, folder_beside, temporary_name
 
 PACKAGED_BUNDLES = Path(__file__).parent / "bundles"
 
@@ -59,15 +58,10 @@ def new_bundle(name: str, *, replace: bool = False) -> Iterator[Path]:
     if not _NAME.fullmatch(name):
         raise UnknownModelError(f"{name!r} cannot name a bundle: use letters, digits and . _ - /")
     folder = stored_bundles() / name
-    folder.parent.mkdir(parents=True, exist_ok=True)
     _remove_strays(folder)
-    temporary = folder.with_name(f".{folder.name}.{secrets.token_hex(4)}.part")
-    temporary.mkdir()
-    try:
+    with folder_beside(folder) as temporary:
         yield temporary
         _publish(temporary, folder, replace=replace)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
 
 
 def place_file(source: Path, target: Path) -> None:
@@ -82,7 +76,7 @@ def place_file(source: Path, target: Path) -> None:
 def _publish(temporary: Path, folder: Path, *, replace: bool) -> None:
     is_rubble = folder.exists() and not is_bundle(folder)
     if replace or is_rubble:
-        old = folder.with_name(f".{folder.name}.{secrets.token_hex(4)}.part")
+        old = temporary_name(folder)
         with suppress(FileNotFoundError):
             folder.rename(old)
         shutil.rmtree(old, ignore_errors=True)

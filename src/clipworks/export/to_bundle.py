@@ -6,10 +6,7 @@ Axes: image, text (rows of a batch), dim (width of the joint space).
 from __future__ import annotations
 
 import copy
-import secrets
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -32,6 +29,7 @@ from clipworks.encoders.bundle import (
 from clipworks.encoders.loading import BACKENDS
 from clipworks.errors import BundleError, SettingsError
 from clipworks.export.to_onnx import export_graphs
+from clipworks.files import folder_beside
 from clipworks.models.checkpoints import save_checkpoint
 from clipworks.models.clip import Clip
 
@@ -89,7 +87,7 @@ def write_bundle(
     """
     _check_target(out, overwrite=overwrite)
     stored = _as_stored(model, card.precision)
-    with _folder_in_one_go(out) as folder:
+    with folder_beside(out) as folder:
         dtype = torch.float16 if card.precision == "fp16" else torch.float32
         save_checkpoint(stored, folder / WEIGHTS_FILE, dtype=dtype)
         export_graphs(stored, folder)
@@ -97,6 +95,9 @@ def write_bundle(
         if notice:
             (folder / NOTICE_FILE).write_text(notice, encoding="utf-8")
         report = _compare(seal_bundle(folder, card), stored, model)
+        if out.exists():
+            shutil.rmtree(out)
+        folder.rename(out)
     return ConversionReport(
         read_bundle(out), report.image_difference, report.text_difference, report.min_cosine
     )
@@ -115,20 +116,6 @@ def _as_stored(model: Clip, precision: str) -> Clip:
     """The model as it will be read back: halves are rounded, then widened again."""
     stored = copy.deepcopy(model).eval()
     return stored.half().float() if precision == "fp16" else stored
-
-
-@contextmanager
-def _folder_in_one_go(out: Path) -> Iterator[Path]:
-    out.parent.mkdir(parents=True, exist_ok=True)
-    temporary = out.with_name(f".{out.name}.{secrets.token_hex(4)}.part")
-    temporary.mkdir()
-    try:
-        yield temporary
-        if out.exists():
-            shutil.rmtree(out)
-        temporary.rename(out)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
 
 
 def _compare(bundle: Bundle, stored: Clip, original: Clip) -> ConversionReport:
