@@ -27,7 +27,7 @@ import onnxruntime as ort
 from PIL import Image
 
 from clipworks.devices import count_cores
-from clipworks.embed.job import EmbedSettings
+from clipworks.embed.embed_settings import EmbedSettings
 from clipworks.embed.pipeline import embed_folder
 from clipworks.encoders.embedder import Embedder
 from clipworks.encoders.loading import find_bundle, load

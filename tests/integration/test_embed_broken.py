@@ -8,7 +8,7 @@ import os
 import numpy as np
 import pyarrow.parquet as pq
 
-from clipworks.embed.job import EmbedSettings
+from clipworks.embed.embed_settings import EmbedSettings
 from clipworks.embed.pipeline import embed_folder
 from tests.support.colours import colour_embedder
 from tests.support.pictures import BREAKAGES, fill_folder

@@ -13,7 +13,7 @@ from dataclasses import replace
 import pytest
 
 from clipworks.cli.embed import embed
-from clipworks.embed.job import EmbedSettings
+from clipworks.embed.embed_settings import EmbedSettings
 from clipworks.encoders import loading
 from clipworks.encoders.bundle import read_bundle, seal_bundle
 from clipworks.errors import FolderError, ModelMismatchError, SettingsError

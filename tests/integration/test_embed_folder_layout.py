@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from clipworks.embed.job import EmbedSettings
+from clipworks.embed.embed_settings import EmbedSettings
 from clipworks.embed.pipeline import embed_folder
 from clipworks.search.folder_contents import read_contents
 from tests.support.colours import DIM, colour_embedder

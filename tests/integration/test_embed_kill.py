@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from clipworks.embed.job import EmbedSettings
+from clipworks.embed.embed_settings import EmbedSettings
 from clipworks.embed.pipeline import embed_folder
 from tests.support.colours import colour_embedder
 from tests.support.folder_bytes import folder_bytes

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,8 +13,9 @@ import typer
 from clipworks.cli.options import Device, Json, Model
 
 if TYPE_CHECKING:
-    from clipworks.embed.job import EmbedSettings
+    from clipworks.embed.embed_settings import EmbedSettings
     from clipworks.embed.outcome import EmbedProgress, EmbedReport
+    from clipworks.encoders.embedder import Embedder
 
 Pictures = Annotated[
     Path,
@@ -65,7 +66,7 @@ def embed(
     json: Json = False,
 ) -> None:
     """Embed a folder of pictures; the same command goes on where a run was stopped."""
-    from clipworks.embed.job import EmbedSettings
+    from clipworks.embed.embed_settings import EmbedSettings
 
     settings = EmbedSettings(
         batch_size=batch_size,
@@ -99,8 +100,27 @@ def _run(
         if not job.pending:
             return sum_up(job)
         embedder = load(bundle, device=device, num_threads=settings.threads_per_batch)
-        with _showing_progress() as tell:
+        with _warming_up(embedder), _showing_progress() as tell:
             return run_job(job, embedder, report=tell)
+
+
+@contextmanager
+def _warming_up(embedder: Embedder) -> Iterator[None]:
+    """Load the picture tower while the block reads the first pictures."""
+    from threading import Thread
+
+    from clipworks.errors import ClipworksError
+
+    def warm_up() -> None:
+        with suppress(ClipworksError):  # the first picture meets the same error, and reports it
+            embedder.warm_up()
+
+    thread = Thread(target=warm_up, name="warm-up")
+    thread.start()
+    try:
+        yield
+    finally:
+        thread.join()
 
 
 @contextmanager

@@ -17,7 +17,8 @@ from queue import SimpleQueue
 
 from clipworks.data.embedding_folder import partition_files
 from clipworks.embed.batch_feed import BatchFeed
-from clipworks.embed.job import EmbedJob, EmbedSettings, explaining_storage, open_job
+from clipworks.embed.embed_settings import EmbedSettings
+from clipworks.embed.job import EmbedJob, explaining_storage, open_job
 from clipworks.embed.outcome import EmbedProgress, EmbedReport, read_totals, sum_up
 from clipworks.embed.partition_writer import write_partition
 from clipworks.embed.worker import BatchRows, BatchWorker

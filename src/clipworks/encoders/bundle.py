@@ -12,8 +12,9 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, Self
 
+from clipworks.encoders.checked_files import digest_of
 from clipworks.errors import BundleError, SettingsError
-from clipworks.files import read_versioned_json, sha256_of_file, write_json_atomic
+from clipworks.files import read_versioned_json, write_json_atomic
 from clipworks.inputs.specs import ImageSpec, TextSpec
 
 FORMAT_VERSION = 1
@@ -119,7 +120,8 @@ def read_bundle(folder: Path, *, check_hashes: bool = True) -> Bundle:
 
     Args:
         folder: holds `bundle.json`.
-        check_hashes: compare each file with its SHA-256 (about 1.5 GB a second).
+        check_hashes: compare each file with its SHA-256; what has not changed since it was last
+            hashed is known (see `checked_files`).
 
     Raises:
         BundleError: no bundle, another format, a missing or a changed file.
@@ -147,7 +149,7 @@ def read_card(path: Path) -> BundleCard:
 def seal_bundle(folder: Path, card: BundleCard) -> Bundle:
     """Write `bundle.json` last: list the folder's files and take the fingerprint."""
     names = sorted(p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file())
-    files = {name: sha256_of_file(folder / name) for name in names if name != CARD_FILE}
+    files = {name: digest_of(folder / name) for name in names if name != CARD_FILE}
     sealed = replace(card, files=files, fingerprint=_fingerprint(card, files))
     write_json_atomic(folder / CARD_FILE, sealed.to_json())
     return Bundle(folder, sealed)
@@ -159,7 +161,7 @@ def _check_file(folder: Path, name: str, digest: str | None) -> None:
         raise BundleError(f"{folder}: {CARD_FILE} names {name!r}, which lies outside the bundle")
     if not path.is_file():
         raise BundleError(f"{folder}: {name} is missing: fetch or convert the model again")
-    if digest is not None and sha256_of_file(path) != digest:
+    if digest is not None and digest_of(path) != digest:
         raise BundleError(
             f"{path} has changed since the bundle was made: fetch or convert the model again"
         )

@@ -6,7 +6,7 @@ import pytest
 from clipworks.data.partitions import get_partition
 from clipworks.data.samples import Sample
 from clipworks.embed.batch_feed import BatchFeed, Gathering
-from clipworks.embed.job import EmbedSettings
+from clipworks.embed.embed_settings import EmbedSettings
 
 
 @pytest.fixture

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from clipworks.embed.job import EmbedSettings, explaining_storage, open_job
+from clipworks.embed.embed_settings import EmbedSettings
+from clipworks.embed.job import explaining_storage, open_job
 from clipworks.errors import FolderError, MissingExtraError, ModelMismatchError, SettingsError
 from tests.support.colours import colour_card
 from tests.support.pictures import fill_folder, save

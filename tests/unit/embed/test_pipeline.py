@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from clipworks.embed import pipeline
-from clipworks.embed.job import EmbedSettings, open_job
+from clipworks.embed.embed_settings import EmbedSettings
+from clipworks.embed.job import open_job
 from clipworks.embed.outcome import EmbedProgress
 from clipworks.embed.pipeline import embed_folder
 from clipworks.errors import FolderError

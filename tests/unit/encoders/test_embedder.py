@@ -61,3 +61,18 @@ def test_a_lone_text_or_picture_is_refused(embedder, given):
 def test_an_unknown_model_says_what_to_do():
     with pytest.raises(UnknownModelError, match="no-such-model"):
         clipworks.load("no-such-model")
+
+
+def test_warming_up_loads_the_picture_tower_and_no_other(tiny_bundle_folder, monkeypatch):
+    from clipworks.encoders.backends import onnx_encoder
+
+    opened = []
+    graph = onnx_encoder.OnnxGraph
+
+    def spy(path, **options):
+        opened.append(path.name)
+        return graph(path, **options)
+
+    monkeypatch.setattr(onnx_encoder, "OnnxGraph", spy)
+    clipworks.load(tiny_bundle_folder).warm_up()
+    assert opened == ["image.onnx"]
