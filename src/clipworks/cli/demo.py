@@ -107,16 +107,14 @@ def _as_emoji(image_path: str) -> str:
 
 
 def _copy_pictures(out: Path, pictures: Path) -> None:
-    from importlib.resources import files
-
+    from clipworks.data.packaged_pictures import PACKAGED_FOLDER
     from clipworks.files import write_bytes_atomic
 
     mark = pictures / _ATTRIBUTION_FILE
     if out.exists() and (not out.is_dir() or any(out.iterdir())) and not mark.exists():
         raise FolderError(f"{out} is there already, and no demo of ours: give another with --out")
-    packaged = files("clipworks").joinpath("demo_pictures")
     # The attribution comes first: it marks the folder as ours, should we be killed in between.
-    ours = sorted(packaged.iterdir(), key=lambda file: (file.name != mark.name, file.name))
+    ours = sorted(PACKAGED_FOLDER.iterdir(), key=lambda file: (file.name != mark.name, file.name))
     try:
         for file in ours:
             target, content = pictures / file.name, file.read_bytes()

@@ -8,6 +8,7 @@ import sys
 import typer
 
 from clipworks import __version__
+from clipworks.cli.bench import bench
 from clipworks.cli.classify import classify
 from clipworks.cli.convert import convert
 from clipworks.cli.demo import demo
@@ -27,7 +28,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-for command in (demo, embed, index, search, classify, models, pull, convert):
+for command in (demo, embed, index, search, classify, models, pull, convert, bench):
     app.command()(command)
 
 

@@ -1,0 +1,1 @@
+"""Speed beside accuracy: models, backends, precisions and batch sizes, measured in turn."""

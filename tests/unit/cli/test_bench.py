@@ -1,0 +1,49 @@
+import csv
+import json
+
+import pytest
+
+from clipworks.cli.bench import bench
+from clipworks.errors import SettingsError
+from tests.support.commands import run
+
+QUICK = ("--seconds", 0, "--rounds", 1, "--threads", 1)
+
+
+def test_a_real_bundle_is_measured_against_itself(tiny_bundle_folder, tmp_path):
+    result = run(
+        bench, tiny_bundle_folder, "--batches", "2,4", "--json", "--out", tmp_path / "out", *QUICK
+    )
+    rows = json.loads(result.stdout)
+    assert [(row["batch_size"], row["backend"]) for row in rows] == [(2, "onnx"), (4, "onnx")]
+    for row in rows:
+        assert row["min_cosine"] == pytest.approx(1, abs=1e-5) and row["error"] == ""
+        assert row["rows_per_s"] > 0 and row["p50_ms"] <= row["p99_ms"]
+        assert row["peak_memory_bytes"] > 10_000_000
+    names = ["bench.csv", "bench.json", "bench_image.png", "bench_image.svg"]
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == names
+    assert json.loads((tmp_path / "out" / "bench.json").read_text()) == rows
+    with (tmp_path / "out" / "bench.csv").open(newline="") as file:
+        assert len(list(csv.DictReader(file))) == 2
+
+
+def test_what_fails_is_named_and_the_rest_is_shown(tiny_bundle_folder):
+    backends = ("--backends", "onnx,nosuch", "--batches", 1)
+    result = run(bench, tiny_bundle_folder, *backends, *QUICK)
+    assert "unknown encoder backend 'nosuch'" in result.stderr
+    assert "failed" in result.stdout and "onnx" in result.stdout
+
+
+def test_when_all_fail_so_does_the_command(tiny_bundle_folder):
+    run(bench, tiny_bundle_folder, "--backends", "nosuch", "--batches", 1, *QUICK, exit_code=1)
+
+
+@pytest.mark.parametrize("batches", ["0", "a", "1,-2", ","])
+def test_batches_are_whole_numbers(batches, tiny_bundle_folder):
+    with pytest.raises(SettingsError, match=r"expected"):
+        run(bench, tiny_bundle_folder, "--batches", batches)
+
+
+def test_towers_are_known_by_name(tiny_bundle_folder):
+    with pytest.raises(SettingsError, match="image, text, both"):
+        run(bench, tiny_bundle_folder, "--tower", "audio")
