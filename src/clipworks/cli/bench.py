@@ -167,14 +167,14 @@ def _show(rows: Sequence[BenchRow], *, json: bool) -> None:
         print_json([asdict(row) for row in rows])
         return
     console = result_console()
-    console.print(_table(rows))
+    console.print(results_table(rows))
     for row in rows:
         if row.error:
             who = f"{row.model} {row.backend} {row.precision}, batch {row.batch_size}"
             typer.echo(f"clipworks: {who}: {row.error}", err=True)
 
 
-def _table(rows: Sequence[BenchRow]) -> Table:
+def results_table(rows: Sequence[BenchRow]) -> Table:
     """What is the same in all rows stands above the table, so that it fits a terminal."""
     from rich.table import Table
 
