@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import torch
 import torch.nn.functional as F  # noqa: N812 - the name that every torch reader knows
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from clipworks.models.attention import Attention
@@ -97,10 +97,14 @@ class Block(nn.Module):
         self.hook_mlp_out = Site()
         self.hook_resid_post = Site()
 
-    def forward(self, x: Float[Tensor, "batch token width"]) -> Float[Tensor, "batch token width"]:
-        """Write both branches into the residual stream."""
+    def forward(
+        self,
+        x: Float[Tensor, "batch token width"],
+        mask: Bool[Tensor, "batch token"] | None = None,
+    ) -> Float[Tensor, "batch token width"]:
+        """Write both branches into the residual stream; `Attention.forward` says what a mask is."""
         x = self.hook_resid_pre(x)
-        x = x + self.hook_attn_out(self.attn_scale(self.attn(self.ln1(x))))
+        x = x + self.hook_attn_out(self.attn_scale(self.attn(self.ln1(x), mask)))
         x = self.hook_resid_mid(x)
         x = x + self.hook_mlp_out(self.mlp_scale(self.mlp(self.ln2(x))))
         return self.hook_resid_post(x)
