@@ -3,18 +3,17 @@
 The head of Zhai et al., arXiv 2106.04560, after Lee et al., arXiv 1810.00825; SigLIP's pictures
 are pooled by it.
 
-Axes: image (pictures in a batch), token, query (of which there is one) and key (tokens), head,
-channel (of one head), width (of the residual stream: head x channel).
+Axes: image (pictures in a batch), token, head, channel (of one head), width (of the residual
+stream: head x channel).
 """
 
 from __future__ import annotations
 
 import torch
-import torch.nn.functional as F  # noqa: N812 - the name that every torch reader knows
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-from clipworks.models.attention import attention_scores
+from clipworks.models.attention import attend
 from clipworks.models.blocks import Mlp, Norm
 from clipworks.models.config import VisionConfig
 from clipworks.models.sites import Site
@@ -29,20 +28,20 @@ class MapPool(nn.Module):
         self.probe = nn.Parameter(torch.zeros(width))
         self.attn = ProbeAttention(width, config.heads)
         self.ln = Norm(width, config.norm_eps)
-        self.mlp = Mlp(width, config.mlp_width, config.activation)
+        self.mlp = Mlp(config)
         self.hook_attn_out = Site()
         self.hook_mlp_out = Site()
 
     def forward(
         self,
         x: Float[Tensor, "image token width"],
-        mask: Bool[Tensor, "image token"] | None = None,
+        mask: Bool[Tensor, "image 1 1 token"] | None = None,
     ) -> Float[Tensor, "image width"]:
         """One vector for each picture.
 
         Args:
             x: the tokens after the last LayerNorm.
-            mask: which of them belong to the picture; None for all.
+            mask: true for those that belong to the picture; None where all do.
         """
         found = self.hook_attn_out(self.attn(self.probe, x, mask))  # [image 1 width]
         found = found + self.hook_mlp_out(self.mlp(self.ln(found)))  # [image 1 width]
@@ -69,20 +68,19 @@ class ProbeAttention(nn.Module):
         self,
         probe: Float[Tensor, "width"],
         x: Float[Tensor, "image token width"],
-        mask: Bool[Tensor, "image token"] | None = None,
+        mask: Bool[Tensor, "image 1 1 token"] | None = None,
     ) -> Float[Tensor, "image 1 width"]:
-        """Attend; the sites are those of `Attention`, and cost as little."""
+        """Attend; the sites are those of `Attention`."""
         query = self.q(probe).expand(x.shape[0], 1, -1)  # [image 1 width]
         q = query.unflatten(2, (self.heads, -1))  # [image 1 head channel]
-        k, v = self.kv(x).unflatten(2, (2, self.heads, -1)).unbind(2)  # [image key head channel]
-        q = self.hook_q(q).transpose(1, 2)  # [image head 1 channel]
-        k = self.hook_k(k).transpose(1, 2)  # [image head key channel]
-        v = self.hook_v(v).transpose(1, 2)  # [image head key channel]
-        looked_at = None if mask is None else mask[:, None, None]  # [image 1 1 key]
-        if self.hook_pattern.watched or self.hook_attn_scores.watched:
-            scores = self.hook_attn_scores(attention_scores(q, k, looked_at))
-            z = self.hook_pattern(scores.softmax(dim=-1)) @ v  # [image head 1 channel]
-        else:
-            z = F.scaled_dot_product_attention(q, k, v, looked_at)
-        z = self.hook_z(z.transpose(1, 2))  # [image 1 head channel]
+        k, v = self.kv(x).unflatten(2, (2, self.heads, -1)).unbind(2)  # [image token head channel]
+        z = attend(
+            self.hook_q(q),
+            self.hook_k(k),
+            self.hook_v(v),
+            mask=mask,
+            scores_site=self.hook_attn_scores,
+            pattern_site=self.hook_pattern,
+        )
+        z = self.hook_z(z)  # [image 1 head channel]
         return self.out(z.flatten(2))  # [image 1 width]

@@ -72,7 +72,8 @@ class VisionTower(nn.Module):
         Raises:
             InputError: patches of another size, or no NaFlex model.
         """
-        x, mask = self.embed_patches(batch), batch.mask  # [image patch width], [image patch]
+        x = self.embed_patches(batch)  # [image patch width]
+        mask = batch.mask[:, None, None]  # [image 1 1 patch]
         for block in self.blocks:
             x = block(x, mask)
         assert self.map_pool is not None
