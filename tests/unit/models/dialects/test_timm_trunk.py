@@ -3,6 +3,7 @@ from importlib.resources import files
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 from clipworks.errors import CheckpointError
 from clipworks.models.checkpoints import load_checkpoint
@@ -10,7 +11,7 @@ from clipworks.models.dialects.json_options import Options
 from clipworks.models.dialects.open_clip_dialect import state_open_clip
 from clipworks.models.dialects.timm_trunk import state_trunk, translate_trunk
 from clipworks.models.facts import CheckpointHints
-from tests.unit.models.golden_cases import GoldenCase
+from tests.unit.models.golden_cases import GoldenCase, relative_error
 
 CASE = GoldenCase("03a_oc_siglip")
 TABLE = json.loads((files("clipworks.models.dialects") / "timm_siglip.json").read_text())
@@ -87,6 +88,18 @@ def test_a_size_with_a_border_is_kept():
     config["model_cfg"]["vision_cfg"]["image_size"] = 35
     checkpoint = load_checkpoint(CASE.weights, config=config, hints=CASE.hints)
     assert checkpoint.config.vision.image_size == 35
+
+
+def test_a_projection_after_the_tower(tmp_path):
+    projection = torch.randn(40, 40, generator=torch.Generator().manual_seed(0))
+    state = load_file(CASE.weights) | {"visual.head.proj.weight": projection}
+    save_file(state, tmp_path / "w.safetensors")
+    config = json.loads(json.dumps(CASE.config))
+    config["model_cfg"]["vision_cfg"]["timm_proj"] = "linear"
+    model = load_checkpoint(tmp_path / "w.safetensors", config=config, hints=CASE.hints).model
+    with torch.no_grad():
+        got = model.encode_image(CASE.inputs()["pixel_values"])
+    assert relative_error(got, CASE.outputs()["image_features"] @ projection.T) < 1e-5
 
 
 def test_quick_gelu_is_not_for_a_timm_tower():
