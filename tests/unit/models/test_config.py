@@ -23,7 +23,7 @@ def test_json_round_trip():
         ({"text": {"projection": "none"}}, "gives 16 numbers, but the joint space has 12"),
         ({"vision": {"projection": "none"}}, "a vision tower without projection gives 16 numbers"),
         ({"vision": {"class_token": False}}, "pooling 'class_token' needs a class token"),
-        ({"vision": {"naflex": True, "pooling": "map"}}, "naflex needs pooling 'map' and no class"),
+        ({"vision": {"naflex": True, "pooling": "map"}}, "naflex needs pooling 'map' after"),
         ({"vision": {"position_resize": "lanczos"}}, "expected one of bicubic, bicubic_antialias"),
         ({"text": {"causal": 1}}, "causal=1: expected <class 'bool'>"),
         ({"vision": {"heads": 2.0}}, "heads=2.0: expected int"),
