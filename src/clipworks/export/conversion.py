@@ -12,9 +12,12 @@ from clipworks.errors import SettingsError
 from clipworks.export.input_specs import image_spec_of, text_spec_of, tokenizer_of
 from clipworks.export.to_bundle import ConversionReport, write_bundle
 from clipworks.models.checkpoints import Checkpoint, load_checkpoint
+from clipworks.models.config import ClipConfig
 from clipworks.models.facts import CheckpointHints
 
 PRECISIONS = ("fp32", "fp16")
+
+_GEMMA_VOCAB_SIZE = 256_000  # what SigLIP 2 reads with, and SigLIP does not
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,9 +76,18 @@ def convert_checkpoint(
         checkpoint = load_checkpoint(path, hints=settings.hints, config=settings.config)
         tokenizer = tokenizer_of(checkpoint, settings.tokenizer)
         card = _describe_checkpoint(checkpoint, tokenizer, path, settings)
-    return write_bundle(
+    report = write_bundle(
         checkpoint.model, out, card=card, tokenizer_json=tokenizer, overwrite=settings.overwrite
     )
+    return replace(report, notes=_notes_on(checkpoint.config))
+
+
+def family_of(config: ClipConfig) -> str:
+    """What people call a model of this kind."""
+    if config.vision.pooling != "map" or config.scores != "sigmoid":
+        return "clip"
+    newer = config.vision.naflex or config.text.vocab_size == _GEMMA_VOCAB_SIZE
+    return "siglip2" if newer else "siglip"
 
 
 def _describe_bundle(
@@ -97,7 +109,7 @@ def _describe_checkpoint(
     model = checkpoint.model
     return BundleCard(
         name=settings.name or path.resolve().name.removesuffix(path.suffix),
-        family="clip",
+        family=family_of(model.config),
         source=settings.source or str(path),
         embedding_dim=model.config.embed_dim,
         image=image_spec_of(checkpoint, settings.config, settings.preset),
@@ -109,4 +121,16 @@ def _describe_checkpoint(
         precision=settings.precision,
         licence=settings.licence or checkpoint.licence or "unknown",
         attribution=settings.attribution,
+    )
+
+
+def _notes_on(config: ClipConfig) -> tuple[str, ...]:
+    """Where the bundle does less than the model could."""
+    if not config.vision.naflex:
+        return ()
+    size = config.vision.image_size
+    return (
+        f"a NaFlex model: this bundle squashes every picture to {size} x {size} pixels. Square "
+        "pictures get the vectors that NaFlex gives them; others are distorted, where NaFlex would "
+        "keep their aspect",
     )

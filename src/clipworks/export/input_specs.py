@@ -63,7 +63,8 @@ def image_spec_of(
         case "open_clip" if stated is not None or config is not None:
             return _from_open_clip(stated or {}, size)
         case "huggingface" if stated is not None:
-            return _from_huggingface(stated, size)
+            naflex = checkpoint.config.vision.naflex
+            return _from_huggingface(_squash_naflex(stated, size) if naflex else stated, size)
     raise CheckpointError(
         f"{checkpoint.weights.name} does not say how pictures are prepared: put the model's "
         f"configuration beside it, or choose --preset {', '.join(get_args(Preset))}"
@@ -132,6 +133,13 @@ def _from_huggingface(stated: Mapping[str, Any], size: int) -> ImageSpec:
     for sides in (sides_of(whole["size"]), (spec.height, spec.width)):
         _check_sides(sides, size)
     return spec
+
+
+def _squash_naflex(stated: Mapping[str, Any], size: int) -> dict[str, Any]:
+    """Siglip2ImageProcessor's settings, with its defaults, for pictures made square."""
+    square = {"size": {"height": size, "width": size}, "do_center_crop": False}
+    grey = (0.5, 0.5, 0.5)
+    return {"resample": 2, "image_mean": grey, "image_std": grey, **stated, **square}
 
 
 def _check_sides(sides: tuple[int, int], size: int) -> None:
