@@ -11,6 +11,7 @@ from clipworks import __version__
 from clipworks.cli.classify import classify
 from clipworks.cli.convert import convert
 from clipworks.cli.demo import demo
+from clipworks.cli.doctor import doctor
 from clipworks.cli.embed import embed
 from clipworks.cli.index import index
 from clipworks.cli.models import models
@@ -27,7 +28,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-for command in (demo, embed, index, search, classify, models, pull, convert):
+for command in (demo, embed, index, search, classify, models, pull, convert, doctor):
     app.command()(command)
 
 
