@@ -1,83 +1,195 @@
-"""What every encoder backend promises; each runs the same suite."""
+"""What every encoder backend promises; each runs the same suite, on two models."""
 
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 
 import numpy as np
 import pytest
 
+from clipworks.encoders.backend_table import BACKEND_FACTS, BACKENDS
 from clipworks.encoders.bundle import read_bundle
-from clipworks.encoders.loading import BACKENDS
+from clipworks.encoders.bundle_store import find_stored
 from clipworks.errors import InputError, SettingsError
+from tests.support.kserve_server import Models, serving_grpc, serving_http
+
+SERVERS = {"kserve-http": serving_http, "kserve-grpc": serving_grpc}
+CASES = [
+    "onnx",
+    "openvino",
+    "torch",
+    "kserve-http",
+    "kserve-grpc",
+    pytest.param("torch-compile", marks=pytest.mark.slow),
+    pytest.param("tensorrt", marks=pytest.mark.gpu),
+]
+MODELS = ["tiny", "pictograms"]
 
 
-@pytest.fixture(params=list(BACKENDS))
-def encoder(request, tiny_bundle_folder):
-    return BACKENDS.load(request.param)(read_bundle(tiny_bundle_folder), num_threads=1)
+@pytest.fixture(scope="module", params=MODELS)
+def bundle(request, tiny_bundle_folder):
+    folder = tiny_bundle_folder if request.param == "tiny" else find_stored(request.param)
+    return read_bundle(folder, check_hashes=False)
 
 
-def pixels(count, size=16):
-    return np.random.default_rng(1).normal(size=(count, 3, size, size)).astype(np.float32)
+@pytest.fixture(scope="module")
+def reference(bundle):
+    return BACKENDS.load("onnx")(bundle, num_threads=1)
 
 
-def tokens(count):
-    batch = np.zeros((count, 12), np.int64)
+@pytest.fixture(scope="module", params=CASES)
+def encoder(request, bundle, reference):
+    if request.param == "onnx":
+        yield reference
+        return
+    backend = request.param.split("-")[0] if request.param in SERVERS else request.param
+    facts = BACKEND_FACTS["torch" if backend == "torch-compile" else backend]
+    if not facts.installed:
+        pytest.skip(f"pip install '{facts.pip}' brings {backend}")
+    with ExitStack() as stack:
+        options = {"num_threads": 1}
+        if serving := SERVERS.get(request.param):
+            options["device"] = stack.enter_context(serving(Models(bundle.card.name, reference)))
+        elif backend == "tensorrt":
+            options["device"] = "cuda"
+        yield BACKENDS.load(backend)(bundle, **options)
+
+
+def test_every_backend_is_a_case():
+    cases = {case if isinstance(case, str) else case.values[0] for case in CASES}
+    assert {case.split("-")[0] if case in SERVERS else case for case in cases} == set(BACKENDS)
+
+
+def pixels(bundle, count):
+    spec = bundle.card.image
+    shape = (count, 3, spec.height, spec.width)
+    return np.random.default_rng(1).normal(size=shape).astype(np.float32)
+
+
+def tokens(bundle, count):
+    text = bundle.card.text
+    batch = np.full((count, text.context_length), text.pad_id, np.int64)
     batch[:, :6] = np.random.default_rng(2).integers(3, 100, (count, 6))
-    batch[:, 6] = 539
+    batch[:, 0], batch[:, 6] = text.start_id, text.end_id
     return batch
 
 
 @pytest.mark.parametrize("count", [1, 2, 7])
-def test_rows_are_unit_float32(encoder, count):
-    for rows in (encoder.encode_images(pixels(count)), encoder.encode_texts(tokens(count))):
-        assert rows.shape == (count, 24)
+def test_rows_are_unit_float32(encoder, bundle, count):
+    for rows in (
+        encoder.encode_images(pixels(bundle, count)),
+        encoder.encode_texts(tokens(bundle, count)),
+    ):
+        assert rows.shape == (count, bundle.card.embedding_dim)
         assert rows.dtype == np.float32
         np.testing.assert_allclose(np.linalg.norm(rows, axis=1), 1, atol=1e-6)
 
 
-def test_no_rows_give_no_rows(encoder):
-    assert encoder.encode_images(pixels(0)).shape == (0, 24)
-    assert encoder.encode_texts(tokens(0)).shape == (0, 24)
+@pytest.mark.parametrize("count", [1, 40])
+def test_all_backends_agree(encoder, reference, bundle, count):
+    for got, expected in (
+        (
+            encoder.encode_images(pixels(bundle, count)),
+            reference.encode_images(pixels(bundle, count)),
+        ),
+        (
+            encoder.encode_texts(tokens(bundle, count)),
+            reference.encode_texts(tokens(bundle, count)),
+        ),
+    ):
+        np.testing.assert_allclose(got, expected, atol=1e-5)
 
 
-def test_a_row_does_not_depend_on_its_neighbours(encoder):
-    batch = pixels(6)
+def test_no_rows_give_no_rows(encoder, bundle):
+    empty = (0, bundle.card.embedding_dim)
+    assert encoder.encode_images(pixels(bundle, 0)).shape == empty
+    assert encoder.encode_texts(tokens(bundle, 0)).shape == empty
+
+
+def test_a_row_does_not_depend_on_its_neighbours(encoder, bundle):
+    batch = pixels(bundle, 6)
     np.testing.assert_allclose(
-        encoder.encode_images(batch)[2:3], encoder.encode_images(batch[2:3]), atol=1e-6
+        encoder.encode_images(batch)[2:3], encoder.encode_images(batch[2:3]), atol=2e-6
     )
 
 
-def test_memory_order_does_not_matter(encoder):
-    batch = pixels(3)
+def test_memory_order_does_not_matter(encoder, bundle):
+    batch = pixels(bundle, 3)
     fortran = np.asfortranarray(batch)
     np.testing.assert_array_equal(encoder.encode_images(fortran), encoder.encode_images(batch))
 
 
-def test_threads_may_share_it(encoder):
-    batch = pixels(4)
-    expected = encoder.encode_images(batch)
-    with ThreadPoolExecutor(4) as threads:
-        for rows in threads.map(encoder.encode_images, [batch] * 12):
-            np.testing.assert_array_equal(rows, expected)
+def test_the_batch_stays_as_it_is_and_the_rows_are_the_callers(encoder, bundle):
+    batch = pixels(bundle, 2)
+    batch.flags.writeable = False
+    first = encoder.encode_images(batch)
+    kept = first.copy()
+    encoder.encode_images(pixels(bundle, 3)[1:])
+    np.testing.assert_array_equal(first, kept)
+
+
+def test_threads_may_share_it(encoder, bundle):
+    batches = [pixels(bundle, 4) + shift for shift in range(3)]
+    expected = [encoder.encode_images(batch) for batch in batches]
+    with ThreadPoolExecutor(8) as threads:
+        for place, rows in enumerate(threads.map(encoder.encode_images, batches * 8)):
+            np.testing.assert_allclose(rows, expected[place % 3], atol=1e-6)
 
 
 @pytest.mark.parametrize(
-    "wrong", [pixels(2, size=17), pixels(2).astype(np.float64), pixels(2)[0], pixels(2)[:, :1]]
+    "spoil",
+    [
+        pytest.param(lambda batch: batch[:, :, :-1], id="one line too few"),
+        pytest.param(lambda batch: batch.astype(np.float64), id="float64"),
+        pytest.param(lambda batch: batch[0], id="one picture, no batch"),
+        pytest.param(lambda batch: batch[:, :1], id="grey"),
+    ],
 )
-def test_wrong_pixels_are_told_what_is_expected(encoder, wrong):
-    with pytest.raises(InputError, match=r"expected float32 \[image, 3, 16, 16\]"):
-        encoder.encode_images(wrong)
+def test_wrong_pixels_are_told_what_is_expected(encoder, bundle, spoil):
+    with pytest.raises(InputError, match=r"expected float32 \[image, 3, "):
+        encoder.encode_images(spoil(pixels(bundle, 2)))
 
 
 @pytest.mark.parametrize(
-    "wrong", [tokens(2)[:, :5], tokens(2).astype(np.float32), tokens(2)[0], tokens(2) + 10**6]
+    "spoil",
+    [
+        pytest.param(lambda batch: batch[:, :5], id="short context"),
+        pytest.param(lambda batch: batch.astype(np.float32), id="float32"),
+        pytest.param(lambda batch: batch[0], id="one text, no batch"),
+        pytest.param(lambda batch: batch + 10**6, id="no such token"),
+    ],
 )
-def test_wrong_tokens_are_told_what_is_expected(encoder, wrong):
+def test_wrong_tokens_are_told_what_is_expected(encoder, bundle, spoil):
     with pytest.raises(InputError, match="tokens"):
-        encoder.encode_texts(wrong)
+        encoder.encode_texts(spoil(tokens(bundle, 2)))
 
 
-def test_an_unknown_device_is_refused(tiny_bundle_folder):
+def test_it_says_what_runs(encoder):
+    assert any(encoder.backend.startswith(name) for name in BACKENDS)
+    assert "(" in encoder.backend
+
+
+@pytest.mark.parametrize("backend", ["onnx", "openvino", "torch", "kserve"])
+def test_an_unknown_device_is_refused(bundle, backend):
+    if not BACKEND_FACTS[backend].installed:
+        pytest.skip(f"pip install '{BACKEND_FACTS[backend].pip}' brings {backend}")
     with pytest.raises(SettingsError, match="device 'abacus'"):
-        BACKENDS.load("onnx")(read_bundle(tiny_bundle_folder), device="abacus")
+        BACKENDS.load(backend)(bundle, device="abacus")
+
+
+@pytest.mark.parametrize("backend", ["openvino", "torch"])
+def test_bf16_is_close_or_refused(bundle, reference, backend):
+    if not BACKEND_FACTS[backend].installed:
+        pytest.skip(f"pip install '{BACKEND_FACTS[backend].pip}' brings {backend}")
+    try:
+        encoder = BACKENDS.load(backend)(bundle, precision="bf16", num_threads=1)
+    except SettingsError as error:
+        pytest.skip(f"this processor has no bf16: {error}")
+    for got, expected in (
+        (encoder.encode_images(pixels(bundle, 4)), reference.encode_images(pixels(bundle, 4))),
+        (encoder.encode_texts(tokens(bundle, 4)), reference.encode_texts(tokens(bundle, 4))),
+    ):
+        cosines = (got * expected).sum(axis=1)
+        assert cosines.min() >= 0.999
+        assert np.abs(got - expected).max() > 1e-5, "computed in fp32 after all"
