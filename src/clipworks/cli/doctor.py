@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from clipworks import __version__
 from clipworks.cli.options import Device, Json, Precision
 from clipworks.errors import SettingsError
 
@@ -46,7 +47,7 @@ def doctor(
     choice = _find_choice(model, device, precision, measure=measure) if model else None
     report = report_machine()
     if json:
-        document = asdict(report)
+        document = {"clipworks": __version__, **asdict(report)}
         if model:
             document["choice"] = {"model": model, **asdict(choice)} if choice else None
         print_json(document)
@@ -97,7 +98,7 @@ def machine_table(report: MachineReport) -> Table:
     cpu, hub = report.cpu, report.hub
     memory = report.memory_bytes
     rows = {
-        "clipworks": f"{report.clipworks}, Python {report.python}, {report.system}",
+        "clipworks": f"{__version__}, Python {report.python}, {report.system}",
         "processor": f"{cpu.model}, {cpu.cores} cores {' '.join(cpu.flags)}".rstrip(),
         "memory": f"{memory / _GIB:.1f} GiB" if memory else "unknown",
         "GPU": "; ".join(report.gpus) or "none that nvidia-smi sees",

@@ -98,7 +98,7 @@ def _run(
     from clipworks.embed.job import open_job
     from clipworks.embed.outcome import sum_up
     from clipworks.embed.pipeline import run_job
-    from clipworks.encoders.precision import card_at
+    from clipworks.encoders.computed_precision import card_at
 
     bundle = pull_model(model)
     with open_job(folder, out, card_at(bundle.card, how.precision), settings) as job:

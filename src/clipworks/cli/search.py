@@ -162,7 +162,7 @@ def _load_model(
 
 def _as_recorded(how: RunOptions, bundle: Bundle, recorded: RecordedModel | None) -> RunOptions:
     """Compute queries in what the folder was computed in, unless told otherwise."""
-    from clipworks.encoders.precision import find_precision
+    from clipworks.encoders.computed_precision import find_precision
 
     if how.precision or not recorded:
         return how

@@ -22,7 +22,7 @@ from typing import Any
 from clipworks.devices import describe_cpu, list_gpus
 from clipworks.encoders.backend_table import ALWAYS_THERE, BACKEND_FACTS, BACKENDS, list_candidates
 from clipworks.encoders.bundle import Bundle
-from clipworks.encoders.precision import card_at
+from clipworks.encoders.computed_precision import card_at
 from clipworks.errors import FolderError, SettingsError
 from clipworks.files import cache_folder, read_versioned_json, write_json_atomic
 

@@ -12,9 +12,9 @@ from clipworks.encoders.backend_table import ALWAYS_THERE, BACKENDS
 from clipworks.encoders.bundle import Bundle, is_bundle, read_bundle
 from clipworks.encoders.bundle_store import find_stored, list_stored
 from clipworks.encoders.catalog import CatalogEntry, find_entry, is_architecture, unknown_model
+from clipworks.encoders.computed_precision import card_at
 from clipworks.encoders.embedder import Embedder
 from clipworks.encoders.encoder import AbstractEncoder
-from clipworks.encoders.precision import card_at
 from clipworks.errors import BundleError, DownloadError, InputError, UnknownModelError
 from clipworks.inputs.text_tokenizer import TextTokenizer
 

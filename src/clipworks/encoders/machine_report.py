@@ -7,7 +7,6 @@ import platform
 from dataclasses import dataclass
 from pathlib import Path
 
-from clipworks import __version__
 from clipworks.devices import Cpu, describe_cpu, list_gpus, memory_bytes
 from clipworks.encoders.backend_table import BACKEND_FACTS, DEVICE_LISTS
 from clipworks.encoders.hub_errors import hub_endpoint
@@ -61,7 +60,6 @@ class HubReport:
 class MachineReport:
     """All of it."""
 
-    clipworks: str
     python: str
     system: str
     cpu: Cpu
@@ -76,7 +74,6 @@ class MachineReport:
 def report_machine() -> MachineReport:
     """Look around; the backends that are installed are imported."""
     return MachineReport(
-        clipworks=__version__,
         python=platform.python_version(),
         system=platform.platform(),
         cpu=describe_cpu(),

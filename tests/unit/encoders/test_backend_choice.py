@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 import clipworks
+from clipworks.devices import Cpu
 from clipworks.encoders import backend_choice, backend_probe
 from clipworks.encoders.backend_choice import (
     BackendChoice,
@@ -64,7 +65,7 @@ def test_the_fastest_is_measured_once_and_remembered(bundle, measured):
 def test_another_version_or_precision_is_measured_anew(bundle, measured, monkeypatch):
     choose_backend(bundle)
     assert recall_choice(bundle, precision="bf16") is None
-    monkeypatch.setattr(backend_choice, "describe_cpu", lambda: backend_choice.Cpu("other", 64, ()))
+    monkeypatch.setattr(backend_choice, "describe_cpu", lambda: Cpu("other", 64, ()))
     assert recall_choice(bundle) is None
 
 

@@ -15,9 +15,9 @@ from jaxtyping import Float32
 from clipworks.arrays import Embeddings, Pixels, Tokens, normalize_rows
 from clipworks.encoders.batch_checks import check_pixels, check_tokens, no_rows
 from clipworks.encoders.bundle import Bundle
+from clipworks.encoders.computed_precision import resolve_precision
 from clipworks.encoders.encoder import AbstractEncoder
 from clipworks.encoders.graph_signature import Feeds, GraphInput, GraphSignature
-from clipworks.encoders.precision import resolve_precision
 from clipworks.encoders.tensorrt_engine import (
     BatchProfile,
     build_engine,

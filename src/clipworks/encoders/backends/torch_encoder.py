@@ -16,8 +16,8 @@ from clipworks.arrays import Embeddings, Pixels, Tokens
 from clipworks.devices import describe_cpu
 from clipworks.encoders.batch_checks import check_pixels, check_tokens, no_rows
 from clipworks.encoders.bundle import WEIGHTS_FILE, Bundle
+from clipworks.encoders.computed_precision import resolve_precision
 from clipworks.encoders.encoder import AbstractEncoder
-from clipworks.encoders.precision import resolve_precision
 from clipworks.errors import BundleError, SettingsError
 from clipworks.extras import require
 

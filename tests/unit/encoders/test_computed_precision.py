@@ -2,7 +2,7 @@ import dataclasses
 
 import pytest
 
-from clipworks.encoders.precision import (
+from clipworks.encoders.computed_precision import (
     card_at,
     find_precision,
     native_precision,
