@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import os
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from dataclasses import replace
+from unittest import mock
 
 import numpy as np
 import pytest
 
+from clipworks.devices import describe_cpu
 from clipworks.encoders.backend_table import BACKEND_FACTS, BACKENDS
-from clipworks.encoders.bundle import read_bundle
+from clipworks.encoders.bundle import Bundle, read_bundle
 from clipworks.encoders.bundle_store import find_stored
 from clipworks.errors import InputError, SettingsError
 from tests.support.kserve_server import Models, serving_grpc, serving_http
+from tests.support.tensorrt_stand_in import tensorrt_stand_in
 
 SERVERS = {"kserve-http": serving_http, "kserve-grpc": serving_grpc}
 CASES = [
@@ -21,6 +26,7 @@ CASES = [
     "torch",
     "kserve-http",
     "kserve-grpc",
+    "tensorrt-stand-in",
     pytest.param("torch-compile", marks=pytest.mark.slow),
     pytest.param("tensorrt", marks=pytest.mark.gpu),
 ]
@@ -39,26 +45,39 @@ def reference(bundle):
 
 
 @pytest.fixture(scope="module", params=CASES)
-def encoder(request, bundle, reference):
+def encoder(request, bundle, reference, tmp_path_factory):
     if request.param == "onnx":
         yield reference
         return
-    backend = request.param.split("-")[0] if request.param in SERVERS else request.param
-    facts = BACKEND_FACTS["torch" if backend == "torch-compile" else backend]
-    if not facts.installed:
-        pytest.skip(f"pip install '{facts.pip}' brings {backend}")
+    backend = backend_of(request.param)
+    options = {"num_threads": 1}
     with ExitStack() as stack:
-        options = {"num_threads": 1}
         if serving := SERVERS.get(request.param):
             options["device"] = stack.enter_context(serving(Models(bundle.card.name, reference)))
         elif backend == "tensorrt":
             options["device"] = "cuda"
+        if request.param == "tensorrt-stand-in":
+            stack.enter_context(tensorrt_stand_in())
+            cache = {"CLIPWORKS_CACHE": str(tmp_path_factory.mktemp("engines"))}
+            stack.enter_context(mock.patch.dict(os.environ, cache))
+        else:
+            skip_without(backend)
         yield BACKENDS.load(backend)(bundle, **options)
+
+
+def backend_of(case: str) -> str:
+    return case if case in BACKENDS else case.split("-")[0]
+
+
+def skip_without(backend: str) -> None:
+    facts = BACKEND_FACTS[backend.removesuffix("-compile")]
+    if not facts.installed:
+        pytest.skip(f"pip install '{facts.pip}' brings {backend}")
 
 
 def test_every_backend_is_a_case():
     cases = {case if isinstance(case, str) else case.values[0] for case in CASES}
-    assert {case.split("-")[0] if case in SERVERS else case for case in cases} == set(BACKENDS)
+    assert {backend_of(case) for case in cases} == set(BACKENDS)
 
 
 def pixels(bundle, count):
@@ -172,16 +191,14 @@ def test_it_says_what_runs(encoder):
 
 @pytest.mark.parametrize("backend", ["onnx", "openvino", "torch", "kserve"])
 def test_an_unknown_device_is_refused(bundle, backend):
-    if not BACKEND_FACTS[backend].installed:
-        pytest.skip(f"pip install '{BACKEND_FACTS[backend].pip}' brings {backend}")
+    skip_without(backend)
     with pytest.raises(SettingsError, match="device 'abacus'"):
         BACKENDS.load(backend)(bundle, device="abacus")
 
 
 @pytest.mark.parametrize("backend", ["openvino", "torch"])
 def test_bf16_is_close_or_refused(bundle, reference, backend):
-    if not BACKEND_FACTS[backend].installed:
-        pytest.skip(f"pip install '{BACKEND_FACTS[backend].pip}' brings {backend}")
+    skip_without(backend)
     try:
         encoder = BACKENDS.load(backend)(bundle, precision="bf16", num_threads=1)
     except SettingsError as error:
@@ -193,3 +210,13 @@ def test_bf16_is_close_or_refused(bundle, reference, backend):
         cosines = (got * expected).sum(axis=1)
         assert cosines.min() >= 0.999
         assert np.abs(got - expected).max() > 1e-5, "computed in fp32 after all"
+
+
+@pytest.mark.parametrize(
+    ("backend", "computed"), [("onnx", "fp32"), ("openvino", "bf16"), ("torch", "bf16")]
+)
+def test_a_bundle_in_bf16_is_computed_in_bf16_where_that_can_be(bundle, backend, computed):
+    skip_without(backend)
+    stored = Bundle(bundle.folder, replace(bundle.card, precision="bf16"))
+    encoder = BACKENDS.load(backend)(stored, num_threads=1)
+    assert encoder.backend.endswith(f"{computed if describe_cpu().has_bf16 else 'fp32'})")

@@ -11,6 +11,7 @@ from typing import Any, final
 
 import numpy as np
 from jaxtyping import Float32
+from tokenizers import Tokenizer
 
 from clipworks.arrays import Embeddings, Pixels, Tokens, normalize_rows
 from clipworks.encoders.batch_checks import check_pixels, check_tokens, no_rows
@@ -71,6 +72,9 @@ class TensorRtEncoder(AbstractEncoder):
         )
         self._bundle = bundle
         self._profile = BatchProfile()
+        # TensorRT reads whatever lies there where an id is outside the table, and says nothing.
+        vocabulary = Tokenizer.from_file(str(bundle.tokenizer)).get_vocab()
+        self._vocab_size = max(vocabulary.values()) + 1
         self._opening = threading.Lock()
         self._engines: dict[Path, _Engine] = {}
 
@@ -86,7 +90,7 @@ class TensorRtEncoder(AbstractEncoder):
 
     def encode_texts(self, tokens: Tokens) -> Embeddings:
         """Map int64 tokens [text context] to unit rows [text dim]."""
-        check_tokens(tokens, self._bundle.card)
+        check_tokens(tokens, self._bundle.card, vocab_size=self._vocab_size)
         return self._run(self._bundle.text_graph, tokens)
 
     def _run(self, graph: Path, batch: np.ndarray) -> Embeddings:
