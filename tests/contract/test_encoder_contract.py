@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from clipworks.devices import describe_cpu
-from clipworks.encoders.backend_table import BACKEND_FACTS, BACKENDS
+from clipworks.encoders.backend_table import BACKEND_FACTS, BACKENDS, DEVICE_LISTS
 from clipworks.encoders.bundle import Bundle, read_bundle
 from clipworks.encoders.bundle_store import find_stored
 from clipworks.errors import InputError, SettingsError
@@ -220,3 +220,12 @@ def test_a_bundle_in_bf16_is_computed_in_bf16_where_that_can_be(bundle, backend,
     stored = Bundle(bundle.folder, replace(bundle.card, precision="bf16"))
     encoder = BACKENDS.load(backend)(stored, num_threads=1)
     assert encoder.backend.endswith(f"{computed if describe_cpu().has_bf16 else 'fp32'})")
+
+
+def test_a_device_that_this_build_lacks_says_what_to_install(bundle):
+    onnx = BACKENDS.load("onnx")
+    devices = BACKEND_FACTS["onnx"].candidate_for
+    lacking = [name for name in devices if name not in DEVICE_LISTS.load("onnx")()]
+    for device in lacking:
+        with pytest.raises(SettingsError, match=r"this onnxruntime was built for .*: pip "):
+            onnx(bundle, device=device)

@@ -100,7 +100,8 @@ def choose_backend(
         tell(f"measuring {', '.join(candidates)} on {bundle.card.name}, once (some seconds)")
     measured = tuple(_measure(bundle, name, device, precision) for name in candidates)
     choice = choose_from(measured)
-    _remember(path, bundle, choice)
+    if any(not one.error for one in measured):  # else something is amiss that may be mended
+        _remember(path, bundle, choice)
     return choice
 
 
@@ -164,7 +165,9 @@ def _measure(bundle: Bundle, backend: str, device: str, precision: str | None) -
         "device": device,
         "precision": precision,
     }
-    command = [sys.executable, "-m", "clipworks.encoders.backend_probe", json.dumps(wanted)]
+    # -P: whatever lies in the user's current folder is not to be imported.
+    program = ["-P", "-m", "clipworks.encoders.backend_probe"]
+    command = [sys.executable, *program, json.dumps(wanted)]
     try:
         done = subprocess.run(
             command, capture_output=True, text=True, timeout=_TIMEOUT_S, stdin=subprocess.DEVNULL

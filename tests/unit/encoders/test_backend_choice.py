@@ -77,6 +77,14 @@ def test_a_damaged_memory_is_measured_anew(bundle, measured):
     assert choose_backend(bundle).backend == "openvino"
 
 
+def test_when_all_fail_nothing_is_remembered(bundle, measured, monkeypatch):
+    monkeypatch.setattr(
+        backend_choice, "_measure", lambda bundle, name, *_: Measurement(name, error="no GPU")
+    )
+    assert choose_backend(bundle).backend == "onnx"
+    assert recall_choice(bundle) is None
+
+
 def test_the_variable_settles_it(bundle, measured, monkeypatch):
     monkeypatch.setenv("CLIPWORKS_BACKEND", "torch")
     assert choose_backend(bundle).backend == "torch"

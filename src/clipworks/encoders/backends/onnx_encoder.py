@@ -27,18 +27,19 @@ from clipworks.files import cache_folder
 
 @dataclass(frozen=True)
 class _Device:
-    """An execution provider, the package that brings it, and what it computes in."""
+    """An execution provider, what to do where it is missing, and what it computes in."""
 
     provider: str
-    package: str
+    remedy: str
     precisions: tuple[str, ...] = ("fp32", "int8")
 
 
+_GPU_BUILD = "pip uninstall onnxruntime, then pip install onnxruntime-gpu"
 _DEVICES = {
-    "cpu": _Device("CPUExecutionProvider", "onnxruntime"),
-    "cuda": _Device("CUDAExecutionProvider", "onnxruntime-gpu"),
-    "tensorrt": _Device("TensorrtExecutionProvider", "onnxruntime-gpu", ("fp32", "fp16", "int8")),
-    "coreml": _Device("CoreMLExecutionProvider", "onnxruntime (on a Mac)"),
+    "cpu": _Device("CPUExecutionProvider", "pip install onnxruntime"),
+    "cuda": _Device("CUDAExecutionProvider", _GPU_BUILD),
+    "tensorrt": _Device("TensorrtExecutionProvider", _GPU_BUILD, ("fp32", "fp16", "int8")),
+    "coreml": _Device("CoreMLExecutionProvider", "pip install onnxruntime on a Mac"),
 }
 
 
@@ -78,7 +79,7 @@ class OnnxEncoder(AbstractEncoder):
         if device not in built:
             raise SettingsError(
                 f"device {device!r}: this onnxruntime was built for {', '.join(built)} only: "
-                f"pip install {_DEVICES[device].package}"
+                f"{_DEVICES[device].remedy}"
             )
         self._precision = resolve_precision(
             bundle.card, precision, able=_DEVICES[device].precisions, runtime=f"onnx on {device}"
