@@ -31,7 +31,7 @@ BACKEND_VARIABLE = "CLIPWORKS_BACKEND"
 """The environment variable that says what `auto` means."""
 
 _FORMAT_VERSION = 1
-_TIMEOUT_S = 60.0  # of one candidate, loading included
+_TIMEOUT_S = 30.0  # of one candidate, loading included
 _CLEARLY_FASTER = 0.95  # of the base backend's time: less is noise
 
 Tell = Callable[[str], None]

@@ -54,6 +54,11 @@ def resolve_precision(
             f"{card.name} is quantised to int8 and computes as its graphs say, not in {precision}: "
             "take the bundle that it was made of"
         )
+    if precision == "int8" and precision not in able:
+        raise SettingsError(
+            f"{card.name} is quantised to int8, which {runtime} does not run: take the onnx backend, "
+            "or the bundle that it was made of"
+        )
     if precision not in able:
         raise SettingsError(
             f"precision {precision}: {runtime} computes in {' or '.join(able)}; "

@@ -46,7 +46,7 @@ def test_what_is_computed_in(card, stored, wanted, able, computed):
     [
         ("fp32", "bf16", ("fp32",), "abacus on wood computes in fp32"),
         ("bf16", "bf16", ("fp32",), "abacus on wood computes in fp32"),
-        ("int8", None, ("fp32", "bf16"), "abacus on wood computes in fp32 or bf16"),
+        ("int8", None, ("fp32", "bf16"), "int8, which abacus on wood does not run"),
         ("int8", "fp32", ALL, "quantised to int8"),
         ("fp32", "int8", ALL, "clipworks convert --precision int8"),
         ("fp32", "fp64", ALL, "expected one of fp32, bf16, fp16"),
