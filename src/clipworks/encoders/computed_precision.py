@@ -56,8 +56,8 @@ def resolve_precision(
         )
     if precision == "int8" and precision not in able:
         raise SettingsError(
-            f"{card.name} is quantised to int8, which {runtime} does not run: take the onnx backend, "
-            "or the bundle that it was made of"
+            f"{card.name} is quantised to int8, which {runtime} does not run: take the onnx "
+            "backend, or the bundle that it was made of"
         )
     if precision not in able:
         raise SettingsError(
