@@ -48,7 +48,7 @@ def main() -> None:
     options = parse_options()
     bundle = find_bundle(options.bundle)
     settings = EmbedSettings(batch_size=options.batch_size, num_workers=options.workers)
-    embedder = load(bundle.folder, num_threads=settings.threads_per_batch)
+    embedder = load(bundle.folder, backend="onnx", num_threads=settings.threads_per_batch)
     with tempfile.TemporaryDirectory() as scratch:
         pictures = options.pictures or draw_pictures(Path(scratch) / "pictures", options)
         session = ort.InferenceSession(bundle.image_graph, providers=["CPUExecutionProvider"])

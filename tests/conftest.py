@@ -7,6 +7,7 @@ import pytest_socket
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+os.environ["CLIPWORKS_BACKEND"] = "onnx"  # auto would measure in every new cache
 
 
 @pytest.fixture(autouse=True)

@@ -75,7 +75,11 @@ def modules() -> list[str]:
 
 @pytest.mark.parametrize("name", modules())
 def test_public_names_are_sorted_and_registries_resolve(name: str):
-    module = importlib.import_module(name)
+    try:
+        module = importlib.import_module(name)
+    except MissingExtraError as error:  # a backend's own file
+        assert "pip install" in str(error)
+        return
     public = getattr(module, "__all__", [])
     assert list(public) == sorted(public)
     for attribute in vars(module).values():

@@ -11,6 +11,7 @@ ClipworksError                     the root; the message is one line, for a pers
 │   ├── BundleError                a bundle that is incomplete, damaged or of another format
 │   └── ModelMismatchError         embeddings of one model meet a query or a rerun of another
 ├── DownloadError                  the hub did not answer, refused, or sent something else
+├── ServerError                    a model server is away, fails, or answers something else
 ├── FolderError                    an embedding folder or an index that is missing or damaged
 └── MissingExtraError (ImportError)  an optional library is not installed
 """
@@ -84,6 +85,11 @@ class ModelMismatchError(ModelError):
 @final
 class DownloadError(ClipworksError):
     """The hub did not answer, refused, or sent something else than expected."""
+
+
+@final
+class ServerError(ClipworksError):
+    """A model server is away, fails, or answers something else than expected."""
 
 
 @final

@@ -8,8 +8,6 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-import numpy as np
-
 from clipworks.bench.timing import Encode, RunOrder, answer_order
 from clipworks.encoders.loading import load
 from clipworks.errors import ClipworksError
@@ -22,13 +20,14 @@ def open_encoder(order: RunOrder) -> tuple[str, Encode]:
         Path(given["bundle"]),
         backend=given["backend"],
         device=given["device"],
+        precision=given["precision"],
         num_threads=order.num_threads,
     )
-    image, encoder = embedder.card.image, embedder.encoder
+    encoder = embedder.encoder
     if order.tower == "image":
-        encoder.encode_images(np.zeros((0, 3, image.height, image.width), np.float32))
+        embedder.warm_up()
         return encoder.backend, encoder.encode_images
-    encoder.encode_texts(np.zeros((0, embedder.card.text.context_length), np.int64))
+    embedder.embed_texts(["a text"])
     return encoder.backend, encoder.encode_texts
 
 

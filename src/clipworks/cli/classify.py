@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from clipworks.cli.options import Device, Json, Model
+from clipworks.cli.options import Backend, Device, Json, Model, Precision, Threads
 from clipworks.errors import InvalidImageError, SettingsError
 
 if TYPE_CHECKING:
@@ -41,18 +41,20 @@ def classify(
     labels_file: LabelsFile = None,
     template: Templates = None,
     model: Model = "pictograms",
+    backend: Backend = "auto",
     device: Device = "cpu",
+    precision: Precision = None,
+    threads: Threads = 0,
     json: Json = False,
 ) -> None:
     """Say what pictures show; what cannot be read is named, and the rest goes on."""
     from clipworks.cli.console import print_json, result_console
-    from clipworks.cli.model_option import pull_model
-    from clipworks.encoders.loading import load
+    from clipworks.cli.model_option import RunOptions, load_model
     from clipworks.zeroshot.classifier import ZeroShotClassifier
 
     words = _read_labels(labels, labels_file)
     templates = _read_templates(template)
-    embedder = load(pull_model(model), device=device)
+    embedder = load_model(model, RunOptions(backend, device, precision, threads))
     classifier = ZeroShotClassifier(embedder, words, templates)
     found: list[dict[str, object]] = []
     console = result_console()

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from clipworks.cli.options import Device, Json, Model
+from clipworks.cli.options import Backend, Device, Json, Model, Precision, Threads
 
 if TYPE_CHECKING:
+    from clipworks.cli.model_option import RunOptions
     from clipworks.embed.embed_settings import EmbedSettings
     from clipworks.embed.outcome import EmbedProgress, EmbedReport
     from clipworks.encoders.embedder import Embedder
@@ -51,7 +52,7 @@ Workers = Annotated[
     int, typer.Option(min=0, envvar="CLIPWORKS_WORKERS", help="Threads; 0 for one a core.")
 ]
 
-_GPU_BATCHES_AT_ONCE = 2  # one runs while the next one's pixels travel
+_BATCHES_AT_ONCE_ELSEWHERE = 2  # on a GPU or a server one runs while the next one's pixels travel
 _INTERRUPTED = 130  # what shells expect of a command that Ctrl-C has ended
 
 
@@ -59,23 +60,28 @@ def embed(
     folder: Pictures,
     out: Out,
     model: Model = "pictograms",
+    backend: Backend = "auto",
     device: Device = "cpu",
+    precision: Precision = None,
+    threads: Threads = 0,
     batch_size: BatchSize = 32,
     partition_size: PartitionSize = 2048,
     workers: Workers = 0,
     json: Json = False,
 ) -> None:
     """Embed a folder of pictures; the same command goes on where a run was stopped."""
+    from clipworks.cli.model_option import RunOptions
     from clipworks.embed.embed_settings import EmbedSettings
 
     settings = EmbedSettings(
         batch_size=batch_size,
         partition_size=partition_size,
         num_workers=workers,
-        num_encoding=0 if device == "cpu" else _GPU_BATCHES_AT_ONCE,
+        num_encoding=0 if device == "cpu" else _BATCHES_AT_ONCE_ELSEWHERE,
     )
+    how = RunOptions(backend, device, precision, threads or settings.threads_per_batch)
     try:
-        report = _run(folder, out, model=model, device=device, settings=settings)
+        report = _run(folder, out, model=model, how=how, settings=settings)
     except KeyboardInterrupt:
         typer.echo(
             f"clipworks: stopped; {out} keeps the partitions that are finished, and the same "
@@ -87,19 +93,19 @@ def embed(
 
 
 def _run(
-    folder: Path, out: Path, *, model: str, device: str, settings: EmbedSettings
+    folder: Path, out: Path, *, model: str, how: RunOptions, settings: EmbedSettings
 ) -> EmbedReport:
-    from clipworks.cli.model_option import pull_model
+    from clipworks.cli.model_option import load_model, pull_model
     from clipworks.embed.job import open_job
     from clipworks.embed.outcome import sum_up
     from clipworks.embed.pipeline import run_job
-    from clipworks.encoders.loading import load
+    from clipworks.encoders.computed_precision import card_at
 
     bundle = pull_model(model)
-    with open_job(folder, out, bundle.card, settings) as job:
+    with open_job(folder, out, card_at(bundle.card, how.precision), settings) as job:
         if not job.pending:
             return sum_up(job)
-        embedder = load(bundle, device=device, num_threads=settings.threads_per_batch)
+        embedder = load_model(bundle, how)
         with _warming_up(embedder), _showing_progress() as tell:
             return run_job(job, embedder, report=tell)
 

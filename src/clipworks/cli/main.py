@@ -12,6 +12,7 @@ from clipworks.cli.bench import bench
 from clipworks.cli.classify import classify
 from clipworks.cli.convert import convert
 from clipworks.cli.demo import demo
+from clipworks.cli.doctor import doctor
 from clipworks.cli.embed import embed
 from clipworks.cli.index import index
 from clipworks.cli.models import models
@@ -28,7 +29,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-for command in (demo, embed, index, search, classify, models, pull, convert, bench):
+for command in (demo, embed, index, search, classify, models, pull, convert, bench, doctor):
     app.command()(command)
 
 

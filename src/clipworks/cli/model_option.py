@@ -1,7 +1,11 @@
-"""What `--model` means: a model that is there, or is fetched (and if need be converted) first."""
+"""What `--model` means: a model that is there, or is fetched (and if need be converted) first.
+
+And how it is run: `--backend`, `--device`, `--precision` and `--threads`.
+"""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import typer
@@ -11,7 +15,46 @@ from clipworks.errors import SettingsError
 if TYPE_CHECKING:
     from clipworks.encoders.bundle import Bundle
     from clipworks.encoders.catalog import CatalogEntry
+    from clipworks.encoders.embedder import Embedder
     from clipworks.encoders.hub import DownloadWatcher
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """How a model is to be run, as the options of that name say."""
+
+    backend: str = "auto"
+    device: str = "cpu"
+    precision: str | None = None
+    num_threads: int = 0
+
+
+def load_model(model: str | Bundle, how: RunOptions) -> Embedder:
+    """Load a model, pulled first where it is not there; tell when backends are being measured.
+
+    Raises:
+        ClipworksError: as `pull_model` and `clipworks.load` say.
+    """
+    from clipworks.encoders.backend_choice import AUTO, choose_backend
+    from clipworks.encoders.loading import load
+
+    bundle = pull_model(model) if isinstance(model, str) else model
+    backend = how.backend
+    if backend == AUTO:
+        choice = choose_backend(
+            bundle,
+            device=how.device,
+            precision=how.precision,
+            tell=lambda text: typer.echo(text, err=True),
+        )
+        backend = choice.backend
+    return load(
+        bundle,
+        backend=backend,
+        device=how.device,
+        precision=how.precision,
+        num_threads=how.num_threads,
+    )
 
 
 def pull_model(name: str, *, convert: bool = False, replace_old: bool = False) -> Bundle:

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from clipworks.cli.options import EmbeddingFolder, Json
+from clipworks.cli.options import Backend, Device, EmbeddingFolder, Json, Precision, Threads
 from clipworks.errors import FolderError, SettingsError, UnknownModelError
 
 if TYPE_CHECKING:
     from rich.console import Group
 
+    from clipworks.cli.model_option import RunOptions
+    from clipworks.encoders.bundle import Bundle
     from clipworks.encoders.embedder import Embedder
     from clipworks.search.contact_sheet import Answer
     from clipworks.search.searcher import RecordedModel, Searcher
@@ -55,15 +58,21 @@ def search(
     html: Html = None,
     open_page: Open = False,
     model: Model = None,
+    backend: Backend = "auto",
+    device: Device = "cpu",
+    precision: Precision = None,
+    threads: Threads = 0,
     json: Json = False,
 ) -> None:
     """Search an embedding folder with words or pictures."""
     from clipworks.cli.console import print_json, result_console
+    from clipworks.cli.model_option import RunOptions
     from clipworks.search.searcher import Searcher, recorded_model
 
     if not words and not images:
         raise SettingsError('nothing to look for: give words, such as "a red apple", or --image')
-    embedder = _load_model(folder, model, recorded_model(folder))
+    how = RunOptions(backend, device, precision, threads)
+    embedder = _load_model(folder, model, recorded_model(folder), how)
     searcher = Searcher.open(folder, embedder)
     _say_if_slow(folder, searcher)
     answers = find_answers(searcher, words or [], images or [], num_results)
@@ -126,26 +135,38 @@ def _short_path(image_path: str | None) -> str:
     return str(path.relative_to(here)) if path.is_relative_to(here) else image_path or ""
 
 
-def _load_model(folder: Path, model: str | None, recorded: RecordedModel | None) -> Embedder:
-    from clipworks.cli.model_option import pull_model
-    from clipworks.encoders.loading import DEFAULT_MODEL, load
+def _load_model(
+    folder: Path, model: str | None, recorded: RecordedModel | None, how: RunOptions
+) -> Embedder:
+    from clipworks.cli.model_option import load_model, pull_model
+    from clipworks.encoders.loading import DEFAULT_MODEL
 
-    if model:
-        return load(pull_model(model))
-    if not recorded:
+    if not model and not recorded:
         typer.echo(
             f"{folder} does not say which model made it: taking {DEFAULT_MODEL}, unchecked "
             "(--model names another)",
             err=True,
         )
-        return load(pull_model(DEFAULT_MODEL))
+        return load_model(DEFAULT_MODEL, how)
     try:
-        return load(pull_model(recorded.name))
+        bundle = pull_model(model or (recorded.name if recorded else DEFAULT_MODEL))
     except UnknownModelError as error:
+        if model or not recorded:
+            raise
         raise UnknownModelError(
             f"{folder} was made with {recorded.name} (fingerprint {recorded.fingerprint}), which "
             f"cannot be had by that name ({error}): give its bundle's folder with --model"
         ) from error
+    return load_model(bundle, _as_recorded(how, bundle, recorded))
+
+
+def _as_recorded(how: RunOptions, bundle: Bundle, recorded: RecordedModel | None) -> RunOptions:
+    """Compute queries in what the folder was computed in, unless told otherwise."""
+    from clipworks.encoders.computed_precision import find_precision
+
+    if how.precision or not recorded:
+        return how
+    return replace(how, precision=find_precision(bundle.card, recorded.fingerprint))
 
 
 def _say_if_slow(folder: Path, searcher: Searcher) -> None:

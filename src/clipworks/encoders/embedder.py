@@ -59,13 +59,13 @@ class Embedder:
         return self.card.fingerprint
 
     def warm_up(self) -> None:
-        """Load the picture tower now, and not at the first picture.
+        """Run the picture tower on one blank, so that the first picture need not wait for it.
 
         Raises:
             BundleError: the tower cannot be loaded.
         """
         spec = self.card.image
-        self.encoder.encode_images(np.zeros((0, 3, spec.height, spec.width), np.float32))
+        self.encoder.encode_images(np.zeros((1, 3, spec.height, spec.width), np.float32))
 
     def embed_images(self, images: Sequence[ImageLike], *, batch_size: int = 32) -> Embeddings:
         """Embed pictures: paths, encoded bytes or Pillow images.

@@ -7,31 +7,29 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from clipworks.encoders.backend_choice import AUTO, choose_backend
+from clipworks.encoders.backend_table import ALWAYS_THERE, BACKENDS
 from clipworks.encoders.bundle import Bundle, is_bundle, read_bundle
 from clipworks.encoders.bundle_store import find_stored, list_stored
 from clipworks.encoders.catalog import CatalogEntry, find_entry, is_architecture, unknown_model
+from clipworks.encoders.computed_precision import card_at
 from clipworks.encoders.embedder import Embedder
 from clipworks.encoders.encoder import AbstractEncoder
 from clipworks.errors import BundleError, DownloadError, InputError, UnknownModelError
 from clipworks.inputs.text_tokenizer import TextTokenizer
-from clipworks.registry import Registry
 
 if TYPE_CHECKING:
     from clipworks.encoders.hub import DownloadWatcher
 
 DEFAULT_MODEL = "pictograms"
 
-BACKENDS = Registry(
-    "encoder backend",
-    {"onnx": "clipworks.encoders.backends.onnx_encoder:OnnxEncoder"},
-)
-
 
 def load(
     model: str | Path | Bundle = DEFAULT_MODEL,
     *,
-    backend: str = "onnx",
+    backend: str = AUTO,
     device: str = "cpu",
+    precision: str | None = None,
     num_threads: int = 0,
 ) -> Embedder:
     """Load a model by name or from a bundle's folder.
@@ -39,20 +37,30 @@ def load(
     Args:
         model: a bundle's folder, or a name that `clipworks models` lists. A model of the hub is
             downloaded when first used, and kept. A bundle that was read is not checked again.
-        backend: the runtime: `onnx`.
-        device: `cpu` or `cuda`.
+        backend: the runtime: `onnx`, `openvino`, `torch`, `torch-compile`, `tensorrt`, `kserve`,
+            or `auto`: the fastest that is installed, which some seconds find out when a model is
+            first used on a machine (`CLIPWORKS_BACKEND` settles it beforehand).
+        device: `cpu`, `cuda`, or what else the backend names; for `kserve` a server's address,
+            such as `http://host:8000` or `grpc://host:8001`.
+        precision: what to compute in, `fp32`, `bf16` or `fp16`; None for the bundle's own.
+            Another than that gives the model another fingerprint.
         num_threads: of one forward pass; 0 for one a core.
 
     Raises:
         UnknownModelError: neither a bundle nor a known name.
-        BundleError: the bundle is damaged.
+        BundleError: the bundle is damaged, or lacks what the backend runs.
         DownloadError: the hub did not give it.
+        SettingsError: there is no such backend, device or precision, or they do not go together.
+        MissingExtraError: the backend's library is not installed.
     """
     bundle = model if isinstance(model, Bundle) else find_bundle(model)
+    if backend == AUTO:
+        backend = choose_backend(bundle, device=device, precision=precision).backend
     encoder: AbstractEncoder = BACKENDS.load(backend)(
-        bundle, device=device, num_threads=num_threads
+        bundle, device=device, precision=precision, num_threads=num_threads
     )
-    return Embedder(encoder, bundle.card, TextTokenizer(bundle.tokenizer, bundle.card.text))
+    card = card_at(bundle.card, precision)
+    return Embedder(encoder, card, TextTokenizer(bundle.tokenizer, card.text))
 
 
 def find_bundle(model: str | Path) -> Bundle:
@@ -140,7 +148,7 @@ def _try_out(bundle: Bundle) -> None:
     Raises:
         BundleError: the graphs take or give something else than a bundle's.
     """
-    encoder: AbstractEncoder = BACKENDS.load("onnx")(bundle)
+    encoder: AbstractEncoder = BACKENDS.load(ALWAYS_THERE)(bundle)
     tokenizer = TextTokenizer(bundle.tokenizer, bundle.card.text)
     image = bundle.card.image
     try:

@@ -4,7 +4,6 @@ import pytest
 
 from clipworks.cli import model_option
 from clipworks.cli.classify import classify
-from clipworks.encoders import loading
 from clipworks.errors import SettingsError
 from tests.support.colours import colour_embedder, save_picture
 from tests.support.commands import run
@@ -12,8 +11,7 @@ from tests.support.commands import run
 
 @pytest.fixture(autouse=True)
 def _colour_model(monkeypatch):
-    monkeypatch.setattr(model_option, "pull_model", lambda model: model)
-    monkeypatch.setattr(loading, "load", lambda model, device: colour_embedder())
+    monkeypatch.setattr(model_option, "load_model", lambda model, how: colour_embedder())
 
 
 @pytest.fixture

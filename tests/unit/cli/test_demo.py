@@ -17,7 +17,7 @@ def model(monkeypatch):
     """What `load` gives: the colour model, which a test may replace."""
     given = {"embedder": colour_embedder()}
     monkeypatch.setattr(model_option, "pull_model", lambda model: model)
-    monkeypatch.setattr(loading, "load", lambda model, num_threads: given["embedder"])
+    monkeypatch.setattr(loading, "load", lambda model, **_: given["embedder"])
     return given
 
 

@@ -1,11 +1,11 @@
 import json
 import webbrowser
+from types import SimpleNamespace
 
 import pytest
 
 from clipworks.cli import model_option
 from clipworks.cli.search import search
-from clipworks.encoders import loading
 from clipworks.errors import (
     FolderError,
     ModelMismatchError,
@@ -22,14 +22,18 @@ def loaded(monkeypatch):
     """The models that were asked for; each is the colour model."""
     names = []
 
-    def load(model="pictograms"):
-        names.append(model)
-        if model == "unknown":
+    def pull_model(name):
+        if name == "unknown":
             raise UnknownModelError("unknown: no such model")
-        return colour_embedder(fingerprint="other") if model == "other" else colour_embedder()
+        return SimpleNamespace(name=name, card=colour_embedder().card)
 
-    monkeypatch.setattr(model_option, "pull_model", lambda model: model)
-    monkeypatch.setattr(loading, "load", load)
+    def load_model(model, how):
+        name = model if isinstance(model, str) else model.name
+        names.append(name)
+        return colour_embedder(fingerprint="other") if name == "other" else colour_embedder()
+
+    monkeypatch.setattr(model_option, "pull_model", pull_model)
+    monkeypatch.setattr(model_option, "load_model", load_model)
     return names
 
 

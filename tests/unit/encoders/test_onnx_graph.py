@@ -5,7 +5,7 @@ import pytest
 from onnx import TensorProto
 
 from clipworks.encoders.catalog import find_entry
-from clipworks.encoders.onnx_graph import OnnxGraph, _mask_after
+from clipworks.encoders.onnx_graph import OnnxGraph
 from clipworks.errors import BundleError
 from tests.support import tiny_exports
 
@@ -42,13 +42,6 @@ def test_a_mask_ends_with_the_end_token(open_graph):
     seen = TOKENS.copy()
     seen[:, 21:] = 0
     np.testing.assert_allclose(masked(TOKENS), plain(seen), rtol=1e-4, atol=1e-5)
-
-
-def test_masks():
-    tokens = np.array([[1, 2, 9, 0, 0], [1, 9, 9, 3, 9], [1, 2, 3, 4, 5]])
-    expected = [[1, 1, 1, 0, 0], [1, 1, 0, 0, 0], [1, 1, 1, 1, 1]]
-    np.testing.assert_array_equal(_mask_after(tokens, 9), expected)
-    np.testing.assert_array_equal(_mask_after(tokens, None), np.ones((3, 5)))
 
 
 def test_the_embedding_is_found_by_name(open_graph):

@@ -1,4 +1,4 @@
-"""ONNX Runtime: the default backend. It runs a bundle's two graphs.
+"""ONNX Runtime: the backend that is always there. It runs a bundle's two graphs.
 
 Axes: image, text (rows of a batch), dim (width of the joint space).
 """
@@ -6,6 +6,7 @@ Axes: image, text (rows of a batch), dim (width of the joint space).
 from __future__ import annotations
 
 import threading
+from dataclasses import dataclass
 from pathlib import Path
 from typing import final
 
@@ -15,15 +16,37 @@ from onnxruntime.capi.onnxruntime_pybind11_state import InvalidArgument
 
 from clipworks.arrays import Embeddings, Pixels, Tokens, normalize_rows
 from clipworks.devices import count_cores
+from clipworks.encoders.batch_checks import check_pixels, check_tokens, foreign_tokens, no_rows
 from clipworks.encoders.bundle import Bundle
+from clipworks.encoders.computed_precision import resolve_precision
 from clipworks.encoders.encoder import AbstractEncoder
-from clipworks.encoders.onnx_graph import OnnxGraph
-from clipworks.errors import BundleError, InputError, SettingsError
+from clipworks.encoders.onnx_graph import OnnxGraph, Provider
+from clipworks.errors import BundleError, SettingsError
+from clipworks.files import cache_folder
 
-_PROVIDERS = {
-    "cpu": ["CPUExecutionProvider"],
-    "cuda": ["CUDAExecutionProvider", "CPUExecutionProvider"],
+
+@dataclass(frozen=True)
+class _Device:
+    """An execution provider, what to do where it is missing, and what it computes in."""
+
+    provider: str
+    remedy: str
+    precisions: tuple[str, ...] = ("fp32", "int8")
+
+
+_GPU_BUILD = "pip uninstall onnxruntime, then pip install onnxruntime-gpu"
+_DEVICES = {
+    "cpu": _Device("CPUExecutionProvider", "pip install onnxruntime"),
+    "cuda": _Device("CUDAExecutionProvider", _GPU_BUILD),
+    "tensorrt": _Device("TensorrtExecutionProvider", _GPU_BUILD, ("fp32", "fp16", "int8")),
+    "coreml": _Device("CoreMLExecutionProvider", "pip install onnxruntime on a Mac"),
 }
+
+
+def list_devices() -> list[str]:
+    """The devices that the installed ONNX Runtime was built for."""
+    built = ort.get_available_providers()
+    return [name for name, device in _DEVICES.items() if device.provider in built]
 
 
 @final
@@ -32,18 +55,35 @@ class OnnxEncoder(AbstractEncoder):
 
     Args:
         bundle: what to run.
-        device: `cpu` or `cuda`.
+        device: `cpu`, `cuda`, `tensorrt` or `coreml`.
+        precision: what to compute in; None for the bundle's own. Only `tensorrt` has a choice.
         num_threads: of one forward pass; 0 for one a core.
+
+    Raises:
+        SettingsError: the device or the precision is not to be had.
     """
 
-    def __init__(self, bundle: Bundle, *, device: str = "cpu", num_threads: int = 0) -> None:
-        if device not in _PROVIDERS:
-            raise SettingsError(f"device {device!r}: expected one of {', '.join(_PROVIDERS)}")
-        if _PROVIDERS[device][0] not in ort.get_available_providers():
+    def __init__(
+        self,
+        bundle: Bundle,
+        *,
+        device: str = "cpu",
+        precision: str | None = None,
+        num_threads: int = 0,
+    ) -> None:
+        if device not in _DEVICES:
             raise SettingsError(
-                f"device {device!r}: this onnxruntime has only "
-                f"{', '.join(ort.get_available_providers())}: pip install onnxruntime-gpu"
+                f"device {device!r}: the onnx backend runs on {', '.join(_DEVICES)}"
             )
+        built = list_devices()
+        if device not in built:
+            raise SettingsError(
+                f"device {device!r}: this onnxruntime was built for {', '.join(built)} only: "
+                f"{_DEVICES[device].remedy}"
+            )
+        self._precision = resolve_precision(
+            bundle.card, precision, able=_DEVICES[device].precisions, runtime=f"onnx on {device}"
+        )
         self._bundle = bundle
         self._device = device
         self._num_threads = num_threads or count_cores()
@@ -52,18 +92,12 @@ class OnnxEncoder(AbstractEncoder):
 
     @property
     def backend(self) -> str:
-        """The runtime and the device."""
-        return f"onnx ({self._device})"
+        """The runtime, the device and the precision."""
+        return f"onnx ({self._device}, {self._precision})"
 
     def encode_images(self, pixels: Pixels) -> Embeddings:
         """Map float32 pixels [image 3 h w] to unit rows [image dim]."""
-        spec = self._bundle.card.image
-        expected = (3, spec.height, spec.width)
-        if pixels.ndim != 4 or pixels.shape[1:] != expected or pixels.dtype != np.float32:
-            raise InputError(
-                f"pixels: expected float32 [image, 3, {spec.height}, {spec.width}], "
-                f"got {pixels.dtype} {list(pixels.shape)}"
-            )
+        check_pixels(pixels, self._bundle.card)
         try:
             return self._run(self._open(self._bundle.image_graph), pixels)
         except InvalidArgument as error:
@@ -74,18 +108,11 @@ class OnnxEncoder(AbstractEncoder):
 
     def encode_texts(self, tokens: Tokens) -> Embeddings:
         """Map int64 tokens [text context] to unit rows [text dim]."""
-        context = self._bundle.card.text.context_length
-        if tokens.ndim != 2 or tokens.shape[1] != context or tokens.dtype != np.int64:
-            raise InputError(
-                f"tokens: expected int64 [text, {context}], got {tokens.dtype} {list(tokens.shape)}"
-            )
+        check_tokens(tokens, self._bundle.card)
         try:
             return self._run(self._open(self._bundle.text_graph), tokens)
         except InvalidArgument as error:
-            raise InputError(
-                f"tokens: an id lies outside the model's vocabulary (they go from {tokens.min()} "
-                f"to {tokens.max()})"
-            ) from error
+            raise foreign_tokens(tokens) from error
 
     def _open(self, path: Path) -> OnnxGraph:
         """A graph, loaded once, by whichever thread asks first."""
@@ -93,13 +120,27 @@ class OnnxEncoder(AbstractEncoder):
             if path not in self._graphs:
                 self._graphs[path] = OnnxGraph(
                     path,
-                    providers=_PROVIDERS[self._device],
+                    providers=_providers(self._device, self._precision),
                     num_threads=self._num_threads,
                     end_id=self._bundle.card.text.end_id,
                 )
             return self._graphs[path]
 
     def _run(self, graph: OnnxGraph, batch: np.ndarray) -> Embeddings:
-        if not len(batch):
-            return np.zeros((0, self._bundle.card.embedding_dim), np.float32)
-        return normalize_rows(graph(batch))
+        return normalize_rows(graph(batch)) if len(batch) else no_rows(self._bundle.card)
+
+
+def _providers(device: str, precision: str) -> list[Provider]:
+    """The device's provider, and those that take what it leaves."""
+    if device == "cpu":
+        return [_DEVICES["cpu"].provider]
+    if device != "tensorrt":
+        return [_DEVICES[device].provider, _DEVICES["cpu"].provider]
+    options = {
+        "trt_fp16_enable": str(precision == "fp16"),
+        "trt_int8_enable": str(precision == "int8"),
+        "trt_engine_cache_enable": "True",
+        "trt_engine_cache_path": str(cache_folder() / "onnxruntime-tensorrt"),
+    }
+    fallback: list[Provider] = [_DEVICES["cuda"].provider, _DEVICES["cpu"].provider]
+    return [(_DEVICES["tensorrt"].provider, options), *fallback]
