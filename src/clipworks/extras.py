@@ -11,6 +11,7 @@ _EXTRA_OF_MODULE = {
     "torch": "torch",
     "onnx": "torch",
     "onnxscript": "torch",
+    "sentencepiece": "torch",
     "pillow_heif": "heif",
 }
 
