@@ -51,17 +51,17 @@ def read_transformers_settings(stated: Mapping[str, Any], usual: ImageSpec) -> I
     Raises:
         CheckpointError: it says something that is no size or no colour, or that we cannot do.
     """
-    stated = {**_defaults_of(stated), **{k: v for k, v in stated.items() if v is not None}}
+    stated = {**_defaults_of(stated), **stated}
     _refuse_other_steps(stated)
     asked = stated.get("size", usual.height)
-    cropped = stated.get("do_center_crop", True)
+    cropped = bool(stated.get("do_center_crop", True))
     shortest = asked.get("shortest_edge") if isinstance(asked, Mapping) else asked
     if shortest is not None and not cropped:
         raise CheckpointError("the image processor keeps the aspect and does not crop: unsupported")
     resample = stated.get("resample", 3)
     if resample not in _PILLOW_FILTERS:
         raise CheckpointError(f"the image processor's resample = {resample!r} is not supported")
-    height, width = sides_of(stated["crop_size"] if cropped and "crop_size" in stated else asked)
+    height, width = sides_of((stated.get("crop_size") or asked) if cropped else asked)
     normalized = stated.get("do_normalize", True)
     return replace(
         usual,
@@ -93,9 +93,9 @@ def _defaults_of(stated: Mapping[str, Any]) -> dict[str, Any]:
 def _refuse_other_steps(stated: Mapping[str, Any]) -> None:
     expected = {"do_resize": True, "do_rescale": True, "do_pad": False}
     for name, value in expected.items():
-        if stated.get(name, value) is not value:
+        if stated.get(name) not in (None, value):
             raise CheckpointError(f"the image processor's {name} = {stated[name]!r}: unsupported")
-    factor = stated.get("rescale_factor", 1 / 255)
+    factor = stated.get("rescale_factor") or 1 / 255
     if not isinstance(factor, float) or not math.isclose(factor, 1 / 255, rel_tol=1e-6):
         raise CheckpointError(f"the image processor's rescale_factor = {factor!r}: expected 1/255")
 
