@@ -67,6 +67,8 @@ def convert(
     )
     report = convert_checkpoint(checkpoint, out, settings)
     card = report.bundle.card
+    for note in report.notes:
+        typer.echo(f"note: {note}", err=True)
     if json:
         print_json(
             {
@@ -76,6 +78,7 @@ def convert(
                 "image_difference": report.image_difference,
                 "text_difference": report.text_difference,
                 "min_cosine": report.min_cosine,
+                "notes": list(report.notes),
             }
         )
         return

@@ -13,9 +13,12 @@ from clipworks.export.input_specs import image_spec_of
 from clipworks.export.text_inputs import TextInputs, text_inputs_of
 from clipworks.export.to_bundle import ConversionReport, write_bundle
 from clipworks.models.checkpoints import Checkpoint, load_checkpoint
+from clipworks.models.config import ClipConfig
 from clipworks.models.facts import CheckpointHints
 
 PRECISIONS = ("fp32", "fp16")
+
+_GEMMA_VOCAB_SIZE = 256_000  # what SigLIP 2 reads with, and SigLIP does not
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,9 +78,10 @@ def convert_checkpoint(
         texts = text_inputs_of(checkpoint, settings.tokenizer)
         card = _describe_checkpoint(checkpoint, texts, path, settings)
         tokenizer = texts.tokenizer_json
-    return write_bundle(
+    report = write_bundle(
         checkpoint.model, out, card=card, tokenizer_json=tokenizer, overwrite=settings.overwrite
     )
+    return replace(report, notes=_notes_on(checkpoint.config))
 
 
 def _describe_bundle(
@@ -99,7 +103,7 @@ def _describe_checkpoint(
     model = checkpoint.model
     return BundleCard(
         name=settings.name or path.resolve().name.removesuffix(path.suffix),
-        family="clip",
+        family=_family_of(model.config),
         source=settings.source or str(path),
         embedding_dim=model.config.embed_dim,
         image=image_spec_of(checkpoint, settings.config, settings.preset),
@@ -111,4 +115,24 @@ def _describe_checkpoint(
         precision=settings.precision,
         licence=settings.licence or checkpoint.licence or "unknown",
         attribution=settings.attribution,
+    )
+
+
+def _family_of(config: ClipConfig) -> str:
+    """What people call a model of this kind."""
+    if config.vision.pooling != "map" or config.scores != "sigmoid":
+        return "clip"
+    newer = config.vision.naflex or config.text.vocab_size == _GEMMA_VOCAB_SIZE
+    return "siglip2" if newer else "siglip"
+
+
+def _notes_on(config: ClipConfig) -> tuple[str, ...]:
+    """Where the bundle does less than the model could."""
+    if not config.vision.naflex:
+        return ()
+    size = config.vision.image_size
+    return (
+        f"a NaFlex model: this bundle squashes every picture to {size} x {size} pixels. Square "
+        "pictures get the vectors that NaFlex gives them; others are distorted, where NaFlex would "
+        "keep their aspect",
     )

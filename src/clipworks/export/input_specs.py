@@ -52,7 +52,8 @@ def image_spec_of(
         case "open_clip" if stated is not None or config is not None:
             return _from_open_clip(stated or {}, size)
         case "huggingface" if stated is not None:
-            return _from_huggingface(stated, size)
+            naflex = checkpoint.config.vision.naflex
+            return _from_huggingface(_squash_naflex(stated, size) if naflex else stated, size)
     raise CheckpointError(
         f"{checkpoint.weights.name} does not say how pictures are prepared: put the model's "
         f"configuration beside it, or choose --preset {', '.join(get_args(Preset))}"
@@ -73,6 +74,12 @@ def _from_huggingface(stated: Mapping[str, Any], size: int) -> ImageSpec:
     for sides in (sides_of(whole["size"]), (spec.height, spec.width)):
         _check_sides(sides, size)
     return spec
+
+
+def _squash_naflex(stated: Mapping[str, Any], size: int) -> dict[str, Any]:
+    """The settings of SigLIP 2's processor for pictures made square."""
+    square = {"height": size, "width": size}
+    return {"image_processor_type": "Siglip2ImageProcessor", **stated, "size": square}
 
 
 def _check_sides(sides: tuple[int, int], size: int) -> None:

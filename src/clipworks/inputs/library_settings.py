@@ -85,9 +85,7 @@ def _defaults_of(stated: Mapping[str, Any]) -> dict[str, Any]:
     halves = {"image_mean": [0.5] * 3, "image_std": [0.5] * 3, "do_center_crop": False}
     if not name.startswith("Siglip2"):
         return {**halves, "size": {"height": 224, "width": 224}}
-    # It keeps the aspect and cuts the picture into patches; the square of as many stands for it.
-    side = math.isqrt(stated.get("max_num_patches", 256)) * stated.get("patch_size", 16)
-    return {**halves, "size": {"height": side, "width": side}, "resample": 2}
+    return {**halves, "resample": 2}
 
 
 def _refuse_other_steps(stated: Mapping[str, Any]) -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import torch
 import torch.nn.functional as F  # noqa: N812 - the name that every torch reader knows
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from clipworks.models.attention import Attention
@@ -53,11 +53,11 @@ class Norm(nn.Module):
 class Mlp(nn.Module):
     """Two linear layers with the activation between them."""
 
-    def __init__(self, width: int, mlp_width: int, activation: Activation) -> None:
+    def __init__(self, config: VisionConfig | TextConfig) -> None:
         super().__init__()
-        self.activation: Activation = activation
-        self.up = nn.Linear(width, mlp_width)
-        self.down = nn.Linear(mlp_width, width)
+        self.activation: Activation = config.activation
+        self.up = nn.Linear(config.width, config.mlp_width)
+        self.down = nn.Linear(config.mlp_width, config.width)
         self.hook_pre = Site()
         self.hook_post = Site()
 
@@ -89,7 +89,7 @@ class Block(nn.Module):
         self.attn = Attention(width, config.heads, causal=causal)
         self.attn_scale = LayerScale(width) if config.layer_scale else nn.Identity()
         self.ln2 = Norm(width, config.norm_eps)
-        self.mlp = Mlp(width, config.mlp_width, config.activation)
+        self.mlp = Mlp(config)
         self.mlp_scale = LayerScale(width) if config.layer_scale else nn.Identity()
         self.hook_resid_pre = Site()
         self.hook_attn_out = Site()
@@ -97,10 +97,14 @@ class Block(nn.Module):
         self.hook_mlp_out = Site()
         self.hook_resid_post = Site()
 
-    def forward(self, x: Float[Tensor, "batch token width"]) -> Float[Tensor, "batch token width"]:
-        """Write both branches into the residual stream."""
+    def forward(
+        self,
+        x: Float[Tensor, "batch token width"],
+        mask: Bool[Tensor, "batch 1 #query key"] | None = None,
+    ) -> Float[Tensor, "batch token width"]:
+        """Write both branches into the residual stream; `Attention.forward` says more."""
         x = self.hook_resid_pre(x)
-        x = x + self.hook_attn_out(self.attn_scale(self.attn(self.ln1(x))))
+        x = x + self.hook_attn_out(self.attn_scale(self.attn(self.ln1(x), mask)))
         x = self.hook_resid_mid(x)
         x = x + self.hook_mlp_out(self.mlp_scale(self.mlp(self.ln2(x))))
         return self.hook_resid_post(x)

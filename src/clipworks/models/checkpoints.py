@@ -27,6 +27,7 @@ from clipworks.models.dialects.native_dialect import NativeDialect, metadata_of
 from clipworks.models.dialects.open_clip_dialect import OpenClipDialect
 from clipworks.models.dialects.openai_dialect import OpenAiDialect
 from clipworks.models.facts import CheckpointHints, Facts, Tensors, configure
+from clipworks.models.positions import resize_positions
 from clipworks.models.tensor_files import TensorFile, find_weights, read_json, read_tensor_file
 
 # In the order of asking: OpenAI's tensors are OpenCLIP's and three more.
@@ -70,6 +71,7 @@ def load_checkpoint(
     hints: CheckpointHints | None = None,
     config: Mapping[str, Any] | None = None,
     dtype: torch.dtype = torch.float32,
+    image_size: int | None = None,
 ) -> Checkpoint:
     """Load a model.
 
@@ -80,9 +82,12 @@ def load_checkpoint(
         config: what the side file would say, where there is none: the content of a config.json
             (Hugging Face) or an open_clip_config.json.
         dtype: of the model's parameters, whatever the file stores.
+        image_size: pixels, height and width of the pictures that the model is to take, where that
+            is not the size it was made for; its positions are stretched as its library does it.
 
     Raises:
         CheckpointError: damaged, not of a known kind, or not saying what the model needs to know.
+        SettingsError: pictures of that size have no patch.
     """
     file = read_tensor_file(find_weights(Path(path)))
     dialect = _recognise(file)
@@ -91,6 +96,8 @@ def load_checkpoint(
     state = dialect.translate(file.tensors)
     known = dialect.state_facts(file, config) | (hints.facts() if hints else Facts())
     model_config = configure(state, known, source=file.path.name, config_file=dialect.config_file)
+    if image_size is not None:
+        model_config = _take_pictures_of(image_size, model_config, state)
     tokenizer = dialect.tokenizer_facts(file, config, model_config.text)
     return Checkpoint(
         model=_build(_with_pad_id(model_config, tokenizer.pad_id), state, dtype),
@@ -124,7 +131,7 @@ def _recognise(file: TensorFile) -> AbstractDialect:
             return dialect
     names = ", ".join(sorted(file.tensors)[:3]) or "no tensors"
     raise CheckpointError(
-        f"{file.path}: not named as OpenAI, OpenCLIP, Hugging Face CLIP or clipworks do: {names}"
+        f"{file.path}: not named as OpenAI, OpenCLIP, Hugging Face or clipworks do: {names}"
     )
 
 
@@ -135,6 +142,13 @@ def _read_config(path: Path) -> dict[str, Any] | None:
 def _with_pad_id(config: ClipConfig, pad_id: int | None) -> ClipConfig:
     """The tokenizer knows best what it pads with."""
     return config if pad_id is None else replace(config, text=replace(config.text, pad_id=pad_id))
+
+
+def _take_pictures_of(image_size: int, config: ClipConfig, state: dict[str, Tensor]) -> ClipConfig:
+    """Fit the positions in `state` to pictures of another size."""
+    positions, vision = resize_positions(state["visual.positions"], config.vision, image_size)
+    state["visual.positions"] = positions
+    return replace(config, vision=vision)
 
 
 def _build(config: ClipConfig, state: Tensors, dtype: torch.dtype) -> Clip:

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from clipworks.models.config import ClipConfig
 from clipworks.models.initialization import init_scores, init_tower
+from clipworks.models.naflex import PatchBatch
 from clipworks.models.text import TextTower
 from clipworks.models.vision import VisionTower
 
@@ -52,6 +53,10 @@ class Clip(nn.Module):
     ) -> Float[Tensor, "image dim"]:
         """Features, not normalised; `VisionTower.forward` says more."""
         return self.visual(pixels, kept_patches)
+
+    def encode_patches(self, batch: PatchBatch) -> Float[Tensor, "image dim"]:
+        """Features, not normalised; `VisionTower.forward_patches` says more."""
+        return self.visual.forward_patches(batch)
 
     def encode_text(self, tokens: Int[Tensor, "text context"]) -> Float[Tensor, "text dim"]:
         """Features, not normalised; `TextTower.forward` says more."""

@@ -8,7 +8,8 @@ from typing import Any, Literal, Self, get_args, get_origin, get_type_hints
 from clipworks.errors import SettingsError
 
 Activation = Literal["gelu", "quick_gelu", "gelu_tanh"]
-VisionPooling = Literal["class_token", "patch_mean"]
+VisionPooling = Literal["class_token", "patch_mean", "map"]
+PositionResize = Literal["bicubic", "bicubic_antialias", "bilinear_antialias"]
 TextPooling = Literal["argmax", "end_token", "last", "first"]
 Projection = Literal["none", "linear", "linear_bias"]
 Scores = Literal["softmax", "sigmoid"]
@@ -28,9 +29,15 @@ class VisionConfig:
         activation: of the MLP; `gelu` is the exact one, `quick_gelu` is x * sigmoid(1.702 x).
         norm_eps: of every LayerNorm.
         pre_norm: whether a LayerNorm stands between the embedding and the first block.
-        pooling: what becomes the picture's vector: the class token, or the mean of the patches.
+        pooling: what becomes the picture's vector: the class token, the mean of the patches, or
+            what a learnt query finds among them (`map`, multi-head attention pooling).
         norm_pooled: whether the last LayerNorm works on the pooled vector, not on every token.
         layer_scale: whether each branch of a block is scaled, channel by channel.
+        class_token: whether a learnt token stands before the patches.
+        patch_bias: whether the patch embedding adds a bias.
+        projection: what takes the pooled vector into the joint space.
+        position_resize: how the grid of positions is stretched to pictures of another size.
+        naflex: whether pictures of any aspect can be taken as patches (`forward_patches`).
     """
 
     image_size: int
@@ -45,10 +52,19 @@ class VisionConfig:
     pooling: VisionPooling = "class_token"
     norm_pooled: bool = False
     layer_scale: bool = False
+    class_token: bool = True
+    patch_bias: bool = False
+    projection: Projection = "linear"
+    position_resize: PositionResize = "bicubic_antialias"
+    naflex: bool = False
 
     def __post_init__(self) -> None:
         _check_types(self)
         _check_heads("vision", self.width, self.heads)
+        if self.pooling == "class_token" and not self.class_token:
+            raise SettingsError("pooling 'class_token' needs a class token")
+        if self.naflex and (self.class_token or self.pooling != "map"):
+            raise SettingsError("naflex needs pooling 'map' and no class token")
         if self.image_size < self.patch_size:
             raise SettingsError(
                 f"a picture of {self.image_size} pixels has no patch of {self.patch_size} pixels"
@@ -58,6 +74,11 @@ class VisionConfig:
     def num_patches(self) -> int:
         """Patches in a picture; a border narrower than a patch is left out."""
         return (self.image_size // self.patch_size) ** 2
+
+    @property
+    def num_prefix(self) -> int:
+        """Tokens before the patches: the class token, or none."""
+        return int(self.class_token)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,11 +143,12 @@ class ClipConfig:
 
     def __post_init__(self) -> None:
         _check_types(self)
-        if self.text.projection == "none" and self.text.width != self.embed_dim:
-            raise SettingsError(
-                f"a text tower without projection gives {self.text.width} numbers, "
-                f"but the joint space has {self.embed_dim}"
-            )
+        for name, tower in (("text", self.text), ("vision", self.vision)):
+            if tower.projection == "none" and tower.width != self.embed_dim:
+                raise SettingsError(
+                    f"a {name} tower without projection gives {tower.width} numbers, "
+                    f"but the joint space has {self.embed_dim}"
+                )
 
     def to_json(self) -> dict[str, Any]:
         """Plain values."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from dataclasses import dataclass, field, fields
 from typing import Any, Literal, get_args
 
@@ -19,6 +19,7 @@ from clipworks.errors import CheckpointError, SettingsError
 from clipworks.models.config import (
     Activation,
     ClipConfig,
+    Projection,
     TextConfig,
     TextPooling,
     VisionConfig,
@@ -36,7 +37,9 @@ class CheckpointHints:
     """What the caller knows of a checkpoint; it goes before what its files say.
 
     Attributes:
-        activation: of both towers.
+        activation: of both towers, where the next two do not differ from it.
+        vision_activation: of the image tower.
+        text_activation: of the text tower.
         norm_eps: of both towers.
         vision_heads: attention heads in a block of the image tower.
         text_heads: attention heads in a block of the text tower.
@@ -49,6 +52,8 @@ class CheckpointHints:
     """
 
     activation: Activation | None = None
+    vision_activation: Activation | None = None
+    text_activation: Activation | None = None
     norm_eps: float | None = None
     vision_heads: int | None = None
     text_heads: int | None = None
@@ -70,7 +75,8 @@ class CheckpointHints:
         known: dict[Tower, dict[str, Any]] = {"vision": {}, "text": {}}
         for tower, values in known.items():
             for name in (entry.name for entry in fields(_CONFIGS[tower])):
-                value = getattr(self, _hint_for(tower, name), None)
+                value = getattr(self, f"{tower}_{name}", None)
+                value = getattr(self, name, None) if value is None else value
                 if value is not None:
                     values[name] = value
         return Facts(**known)
@@ -78,6 +84,8 @@ class CheckpointHints:
 
 _CHOICES = {
     "activation": get_args(Activation),
+    "vision_activation": get_args(Activation),
+    "text_activation": get_args(Activation),
     "vision_pooling": get_args(VisionPooling),
     "text_pooling": get_args(TextPooling),
 }
@@ -88,9 +96,16 @@ _CONFIGS: dict[Tower, type[VisionConfig | TextConfig]] = {
 _TOWER_HINTS = {"heads", "pooling"}
 
 
-def _hint_for(tower: Tower, name: str) -> str:
-    """The name among the hints of a tower's fact."""
-    return f"{tower}_{name}" if name in _TOWER_HINTS else name
+def _hints_for(missing: Mapping[Tower, Set[str]]) -> list[str]:
+    """The hints that would say what is missing."""
+    hints = []
+    for tower, names in missing.items():
+        for name in (entry.name for entry in fields(_CONFIGS[tower]) if entry.name in names):
+            own = name in _TOWER_HINTS
+            if name == "activation":
+                own = not all(name in others for others in missing.values())
+            hints.append(f"{tower}_{name}" if own else name)
+    return list(dict.fromkeys(hints))
 
 
 @dataclass(frozen=True)
@@ -124,7 +139,7 @@ def configure(state: Tensors, known: Facts, *, source: str, config_file: str) ->
     _require_all(facts, source=source, config_file=config_file)
     try:
         return ClipConfig(
-            embed_dim=_shape(state, "visual.projection.weight", 2)[0],
+            embed_dim=_embed_dim(state),
             vision=VisionConfig(**facts.vision),
             text=TextConfig(**facts.text),
             scores="sigmoid" if "logit_bias" in state else "softmax",
@@ -136,31 +151,35 @@ def configure(state: Tensors, known: Facts, *, source: str, config_file: str) ->
 def _measure_vision(state: Tensors) -> dict[str, Any]:
     width, _, patch_size, _ = _shape(state, "visual.patch_embed.weight", 4)
     positions, _ = _shape(state, "visual.positions", 2)
-    grid = math.isqrt(max(positions - 1, 0))
-    if grid**2 != positions - 1:
+    class_token = "visual.class_token" in state
+    num_patches = max(positions - class_token, 0)
+    grid = math.isqrt(num_patches)
+    if grid**2 != num_patches:
         raise CheckpointError(
-            f"visual.positions has {positions} rows: expected one, and one for each patch of a "
-            "square picture"
+            f"visual.positions has {positions} rows: expected {'one, and ' * class_token}one for "
+            "each patch of a square picture"
         )
+    pooling = {"pooling": "map"} if "visual.map_pool.probe" in state else {}
     return {
         "image_size": grid * patch_size,
         "patch_size": patch_size,
         "width": width,
         "pre_norm": "visual.ln_pre.weight" in state,
+        "class_token": class_token,
+        "patch_bias": "visual.patch_embed.bias" in state,
+        "projection": _measure_projection(state, "visual"),
+        **pooling,
         **_measure_blocks(state, "visual"),
     }
 
 
 def _measure_text(state: Tensors) -> dict[str, Any]:
     vocab_size, width = _shape(state, "text.token_embed.weight", 2)
-    projection = "none"
-    if "text.projection.weight" in state:
-        projection = "linear_bias" if "text.projection.bias" in state else "linear"
     return {
         "context_length": _shape(state, "text.positions", 2)[0],
         "vocab_size": vocab_size,
         "width": width,
-        "projection": projection,
+        "projection": _measure_projection(state, "text"),
         **_measure_blocks(state, "text"),
     }
 
@@ -172,6 +191,20 @@ def _measure_blocks(state: Tensors, tower: str) -> dict[str, Any]:
         "mlp_width": _shape(state, f"{tower}.blocks.0.mlp.up.weight", 2)[0],
         "layer_scale": f"{tower}.blocks.0.attn_scale.gamma" in state,
     }
+
+
+def _measure_projection(state: Tensors, tower: str) -> Projection:
+    if f"{tower}.projection.weight" not in state:
+        return "none"
+    return "linear_bias" if f"{tower}.projection.bias" in state else "linear"
+
+
+def _embed_dim(state: Tensors) -> int:
+    """What the towers that have a projection say, or else the image tower's width."""
+    for tower in ("visual", "text"):
+        if f"{tower}.projection.weight" in state:
+            return _shape(state, f"{tower}.projection.weight", 2)[0]
+    return _shape(state, "visual.patch_embed.weight", 4)[0]
 
 
 def _shape(state: Tensors, name: str, rank: int) -> tuple[int, ...]:
@@ -202,14 +235,12 @@ def _compare(measured: Facts, stated: Facts) -> None:
 
 def _require_all(facts: Facts, *, source: str, config_file: str) -> None:
     known: dict[Tower, Mapping[str, Any]] = {"vision": facts.vision, "text": facts.text}
-    missing = [
-        _hint_for(tower, entry.name)
+    missing: dict[Tower, Set[str]] = {
+        tower: {entry.name for entry in fields(config)} - known[tower].keys() - _OPTIONAL
         for tower, config in _CONFIGS.items()
-        for entry in fields(config)
-        if entry.name not in known[tower] and entry.name not in _OPTIONAL
-    ]
-    if missing:
-        names = ", ".join(dict.fromkeys(missing))
+    }
+    if any(missing.values()):
+        names = ", ".join(_hints_for(missing))
         raise CheckpointError(
             f"{source} does not say: {names}. Put its {config_file} beside it, or give them as "
             "hints, such as CheckpointHints(activation='quick_gelu')"

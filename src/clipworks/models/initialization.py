@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from clipworks.models.blocks import Block, LayerScale, Norm
+from clipworks.models.map_pooling import MapPool
 from clipworks.models.text import TextTower
 from clipworks.models.vision import VisionTower
 
@@ -25,7 +26,8 @@ def init_tower(tower: VisionTower | TextTower, generator: torch.Generator) -> No
     """Fill every parameter of a tower."""
     width = tower.config.width
     if isinstance(tower, VisionTower):
-        nn.init.normal_(tower.class_token, std=width**-0.5, generator=generator)
+        if tower.class_token is not None:
+            nn.init.normal_(tower.class_token, std=width**-0.5, generator=generator)
         nn.init.normal_(tower.positions, std=width**-0.5, generator=generator)
         _init_linear(tower.patch_embed, tower.patch_embed.weight[0].numel() ** -0.5, generator)
     else:
@@ -39,6 +41,8 @@ def init_tower(tower: VisionTower | TextTower, generator: torch.Generator) -> No
             nn.init.constant_(module.gamma, _LAYER_SCALE)
         elif isinstance(module, Block):
             _init_block(module, width, tower.config.layers, generator)
+        elif isinstance(module, MapPool):
+            _init_map_pool(module, width, generator)
     if isinstance(tower.projection, nn.Linear):
         _init_linear(tower.projection, width**-0.5, generator)
 
@@ -58,6 +62,13 @@ def _init_block(block: Block, width: int, layers: int, generator: torch.Generato
     _init_linear(block.attn.out, branch_std, generator)
     _init_linear(block.mlp.up, (2 * width) ** -0.5, generator)
     _init_linear(block.mlp.down, branch_std, generator)
+
+
+def _init_map_pool(pool: MapPool, width: int, generator: torch.Generator) -> None:
+    nn.init.normal_(pool.probe, std=width**-0.5, generator=generator)
+    for layer in (pool.attn.q, pool.attn.kv, pool.attn.out, pool.mlp.down):
+        _init_linear(layer, width**-0.5, generator)
+    _init_linear(pool.mlp.up, (2 * width) ** -0.5, generator)
 
 
 def _init_linear(layer: nn.Linear | nn.Conv2d, std: float, generator: torch.Generator) -> None:

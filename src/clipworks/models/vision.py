@@ -1,8 +1,8 @@
 """The image tower: pixels to features.
 
 Axes: image (pictures in a batch), h and w (pixels), patch (row by row from the top left), kept
-(patches that survive patch dropout), token (the class token, then the patches), width (of the
-residual stream), dim (of the joint space).
+(patches that survive patch dropout), token (the class token where there is one, then the patches),
+width (of the residual stream), dim (of the joint space).
 """
 
 from __future__ import annotations
@@ -14,23 +14,30 @@ from torch import Tensor, nn
 from clipworks.errors import InputError
 from clipworks.models.blocks import Block, Norm
 from clipworks.models.config import VisionConfig
+from clipworks.models.map_pooling import MapPool
+from clipworks.models.naflex import PatchBatch, positions_of, project_patches
 from clipworks.models.sites import Site
 
 
 class VisionTower(nn.Module):
-    """A vision transformer (Dosovitskiy et al., arXiv 2010.11929) as CLIP uses it."""
+    """A vision transformer (Dosovitskiy et al., arXiv 2010.11929) as CLIP and SigLIP use it."""
 
     def __init__(self, config: VisionConfig, embed_dim: int) -> None:
         super().__init__()
         self.config = config
         width, patch = config.width, config.patch_size
-        self.patch_embed = nn.Conv2d(3, width, kernel_size=patch, stride=patch, bias=False)
-        self.class_token = nn.Parameter(torch.zeros(width))
-        self.positions = nn.Parameter(torch.zeros(1 + config.num_patches, width))
+        self.patch_embed = nn.Conv2d(3, width, patch, stride=patch, bias=config.patch_bias)
+        self.class_token = nn.Parameter(torch.zeros(width)) if config.class_token else None
+        self.positions = nn.Parameter(torch.zeros(config.num_prefix + config.num_patches, width))
         self.ln_pre = Norm(width, config.norm_eps) if config.pre_norm else nn.Identity()
         self.blocks = nn.Sequential(*(Block(config, causal=False) for _ in range(config.layers)))
         self.ln_final = Norm(width, config.norm_eps)
-        self.projection = nn.Linear(width, embed_dim, bias=False)
+        self.map_pool = MapPool(config) if config.pooling == "map" else None
+        self.projection = (
+            nn.Identity()
+            if config.projection == "none"
+            else nn.Linear(width, embed_dim, bias=config.projection == "linear_bias")
+        )
         self.hook_embed = Site()
         self.hook_pos_embed = Site()
         self.hook_full_embed = Site()
@@ -59,6 +66,28 @@ class VisionTower(nn.Module):
             pooled = self.pool(self.ln_final(x))  # [image width]
         return self.projection(self.hook_pooled(pooled))
 
+    def forward_patches(self, batch: PatchBatch) -> Float[Tensor, "image dim"]:
+        """Features of pictures of any aspect, not normalised.
+
+        Raises:
+            InputError: patches of another size, or no NaFlex model.
+        """
+        x = self.embed_patches(batch)  # [image patch width]
+        mask = batch.mask[:, None, None]  # [image 1 1 patch]
+        for block in self.blocks:
+            x = block(x, mask)
+        assert self.map_pool is not None
+        return self.projection(self.hook_pooled(self.map_pool(self.ln_final(x), mask)))
+
+    def embed_patches(self, batch: PatchBatch) -> Float[Tensor, "image patch width"]:
+        """What enters the first block, padding included."""
+        if not self.config.naflex:
+            raise InputError("this model takes square pictures only: it is no NaFlex model")
+        tokens = project_patches(batch, self.patch_embed.weight, self.patch_embed.bias)
+        positions = positions_of(batch, self.positions, self.config.position_resize)
+        tokens = self.hook_embed(tokens) + self.hook_pos_embed(positions)
+        return self.hook_ln_pre(self.ln_pre(self.hook_full_embed(tokens)))
+
     def embed(
         self,
         pixels: Float[Tensor, "image 3 h w"],
@@ -66,12 +95,13 @@ class VisionTower(nn.Module):
     ) -> Float[Tensor, "image token width"]:
         """What enters the first block."""
         self._check_size(pixels)
-        patches = self.patch_embed(pixels).flatten(2).transpose(1, 2)  # [image patch width]
-        class_token = self.class_token.expand(pixels.shape[0], 1, -1)  # [image 1 width]
-        tokens = self.hook_embed(torch.cat([class_token, patches], dim=1))  # [image token width]
-        tokens = tokens + self.hook_pos_embed(self.positions)
+        tokens = self.patch_embed(pixels).flatten(2).transpose(1, 2)  # [image patch width]
+        if self.class_token is not None:
+            class_token = self.class_token.expand(pixels.shape[0], 1, -1)  # [image 1 width]
+            tokens = torch.cat([class_token, tokens], dim=1)  # [image token width]
+        tokens = self.hook_embed(tokens) + self.hook_pos_embed(self.positions)
         if kept_patches is not None:
-            tokens = keep_patches(tokens, kept_patches)
+            tokens = keep_patches(tokens, kept_patches, prefix=self.config.num_prefix)
         return self.hook_ln_pre(self.ln_pre(self.hook_full_embed(tokens)))
 
     def encode_tokens(
@@ -79,7 +109,7 @@ class VisionTower(nn.Module):
         pixels: Float[Tensor, "image 3 h w"],
         kept_patches: Int[Tensor, "image kept"] | None = None,
     ) -> Float[Tensor, "image token width"]:
-        """Every token after the last LayerNorm, not projected; the class token comes first."""
+        """Every token after the last LayerNorm, not projected; a class token comes first."""
         return self.ln_final(self.blocks(self.embed(pixels, kept_patches)))
 
     def pool(self, x: Float[Tensor, "image token width"]) -> Float[Tensor, "image width"]:
@@ -88,7 +118,10 @@ class VisionTower(nn.Module):
             case "class_token":
                 return x[:, 0]
             case "patch_mean":
-                return x[:, 1:].mean(dim=1)
+                return x[:, self.config.num_prefix :].mean(dim=1)
+            case "map":
+                assert self.map_pool is not None
+                return self.map_pool(x)
 
     def _check_size(self, pixels: Tensor) -> None:
         size = self.config.image_size
@@ -100,8 +133,8 @@ class VisionTower(nn.Module):
 
 
 def keep_patches(
-    tokens: Float[Tensor, "image token width"], kept: Int[Tensor, "image kept"]
-) -> Float[Tensor, "image 1+kept width"]:
-    """The class token and the patches that are kept, in the order given."""
-    rows = (kept + 1).unsqueeze(2).expand(-1, -1, tokens.shape[2])  # [image kept width]
-    return torch.cat([tokens[:, :1], tokens.gather(1, rows)], dim=1)
+    tokens: Float[Tensor, "image token width"], kept: Int[Tensor, "image kept"], *, prefix: int
+) -> Float[Tensor, "image prefix_kept width"]:
+    """The first `prefix` tokens and the patches that are kept, in the order given."""
+    rows = (kept + prefix).unsqueeze(2).expand(-1, -1, tokens.shape[2])  # [image kept width]
+    return torch.cat([tokens[:, :prefix], tokens.gather(1, rows)], dim=1)

@@ -61,9 +61,9 @@ def test_a_processors_class_has_its_own_defaults():
     siglip = read_transformers_settings({"image_processor_type": "SiglipImageProcessor"}, USUAL)
     assert (siglip.height, siglip.width, siglip.resize) == (224, 224, "squash")
     assert (siglip.interpolation, siglip.mean) == ("bicubic", (0.5, 0.5, 0.5))
-    patches = {"image_processor_type": "Siglip2ImageProcessorFast", "max_num_patches": 64}
-    naflex = read_transformers_settings(patches, USUAL)
-    assert (naflex.height, naflex.resize, naflex.interpolation) == (128, "squash", "bilinear")
+    size = {"height": 32, "width": 32}
+    newer = {"image_processor_type": "Siglip2ImageProcessorFast", "size": size}
+    assert read_transformers_settings(newer, USUAL).interpolation == "bilinear"
 
 
 def test_what_is_stated_as_null_is_left_out():

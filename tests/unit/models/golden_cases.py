@@ -8,17 +8,32 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
 from clipworks.models.checkpoints import Checkpoint, load_checkpoint
+from clipworks.models.clip import Clip
 from clipworks.models.facts import CheckpointHints
+from clipworks.models.naflex import PatchBatch
 
 GOLDEN = Path(__file__).parents[2] / "golden" / "models"
 CASES = sorted(path.name for path in GOLDEN.iterdir() if path.is_dir())
 
-_HINTS = {"07a_openai_layout_of_02": CheckpointHints(vision_heads=4, text_heads=4)}
+# What the files leave open: OpenAI's layout the heads, open_clip's all that stands in timm's names.
+_HINTS = {
+    "03a_oc_siglip": CheckpointHints(vision_heads=4, vision_activation="gelu", norm_eps=1e-6),
+    "03b_oc_siglip2_so400m_style": CheckpointHints(
+        vision_heads=5, vision_activation="gelu_tanh", norm_eps=1e-6
+    ),
+    "07a_openai_layout_of_02": CheckpointHints(vision_heads=4, text_heads=4),
+}
+_SAME_WEIGHTS = {"06b_hf_siglip2_naflex": "06a_hf_siglip2_fixed"}
 _SITES = (
+    (r"^visual\.pool\.attn_out$", "visual.map_pool.hook_attn_out"),
+    (r"^visual\.pool\.attn_pattern$", "visual.map_pool.attn.hook_pattern"),
+    (r"^visual\.pool\.ln$", "visual.map_pool.ln.hook_normalized"),
+    (r"^visual\.pool\.", "visual.map_pool."),
     (r"tokens_final$", "ln_final.hook_normalized"),
     (r"^visual\.embed$", "visual.hook_full_embed"),
     (r"^visual\.(ln_pre|pooled)$", r"visual.hook_\1"),
@@ -34,7 +49,7 @@ class GoldenCase:
 
     @property
     def weights(self) -> Path:
-        return GOLDEN / self.name / "state_dict.safetensors"
+        return GOLDEN / _SAME_WEIGHTS.get(self.name, self.name) / "state_dict.safetensors"
 
     @property
     def config(self) -> dict[str, Any] | None:
@@ -59,6 +74,21 @@ class GoldenCase:
 
     def stretch(self) -> dict[str, Tensor]:
         return load_file(GOLDEN / self.name / "stretch.safetensors")
+
+
+def features(model: Clip, inputs: dict[str, Tensor]) -> dict[str, Tensor]:
+    """What the model makes of a case's pictures, cut into patches or whole, and texts."""
+    with torch.no_grad():
+        if "spatial_shapes" in inputs:
+            images = model.encode_patches(patches_of(inputs))
+        else:
+            images = model.encode_image(inputs["pixel_values"])
+        return {"image_features": images, "text_features": model.encode_text(inputs["input_ids"])}
+
+
+def patches_of(inputs: dict[str, Tensor]) -> PatchBatch:
+    """The pictures of a case that has them cut."""
+    return PatchBatch(inputs["pixel_values"], inputs["spatial_shapes"])
 
 
 def site_of(output: str) -> str:

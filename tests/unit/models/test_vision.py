@@ -42,8 +42,10 @@ def test_kept_patches_do_not_depend_on_their_order():
 
 def test_keep_patches_keeps_the_class_token():
     tokens = torch.arange(10.0).reshape(2, 5, 1)  # [image token width]
-    kept = keep_patches(tokens, torch.tensor([[3, 0], [1, 1]]))
+    kept = keep_patches(tokens, torch.tensor([[3, 0], [1, 1]]), prefix=1)
     assert kept[..., 0].tolist() == [[0, 4, 1], [5, 7, 7]]
+    kept = keep_patches(tokens, torch.tensor([[3, 0], [1, 1]]), prefix=0)
+    assert kept[..., 0].tolist() == [[3, 0], [6, 6]]
 
 
 def test_pooling_and_the_last_norm():

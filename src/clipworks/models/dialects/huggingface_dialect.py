@@ -1,7 +1,8 @@
-"""Hugging Face transformers: `CLIPModel` with its `config.json`."""
+"""Hugging Face transformers: `CLIPModel`, `SiglipModel` and `Siglip2Model`."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar, final
@@ -18,11 +19,17 @@ from clipworks.models.dialects.dialect import (
     rename,
     tokenizer_files,
 )
+from clipworks.models.dialects.huggingface_configs import part_of, state_huggingface
 from clipworks.models.dialects.json_options import Options
 from clipworks.models.facts import Facts, Tensors
 from clipworks.models.tensor_files import TensorFile, read_json
 
 _RULES = (
+    (r"^vision_model\.head\.attention\.in_proj_", "visual.map_pool.attn.qkv."),
+    (r"^vision_model\.head\.attention\.out_proj\.", "visual.map_pool.attn.out."),
+    (r"^vision_model\.head\.layernorm\.", "visual.map_pool.ln."),
+    (r"^vision_model\.head\.", "visual.map_pool."),
+    (r"^text_model\.head\.", "text.projection."),
     (r"^vision_model\.", "visual."),
     (r"^text_model\.", "text."),
     (r"^visual_projection\.", "visual.projection."),
@@ -41,18 +48,12 @@ _RULES = (
     (r"\.mlp\.fc2\.", ".mlp.down."),
 )
 _COMPUTED = ".embeddings.position_ids"
-_ACTIVATIONS = {
-    "gelu": "gelu",
-    "quick_gelu": "quick_gelu",
-    "gelu_pytorch_tanh": "gelu_tanh",
-    "gelu_new": "gelu_tanh",
-}
-_LEGACY_END_ID = 2  # written into old files by mistake; transformers then pools at the highest id
+_PATCH_EMBEDDING = "vision_model.embeddings.patch_embedding.weight"
 
 
 @final
 class HuggingFaceDialect(AbstractDialect):
-    """The `clip` family of transformers."""
+    """The `clip`, `siglip` and `siglip2` families of transformers."""
 
     name: ClassVar[DialectName] = "huggingface"
     config_file: ClassVar[str] = "config.json"
@@ -62,20 +63,33 @@ class HuggingFaceDialect(AbstractDialect):
         return any(name.startswith(("vision_model.", "text_model.")) for name in file.tensors)
 
     def translate(self, tensors: Tensors) -> dict[str, Tensor]:
-        """Rename, and join queries, keys and values."""
+        """Rename, join queries, keys and values, and bring SigLIP's parts into our layouts."""
         kept = {name: value for name, value in tensors.items() if not name.endswith(_COMPUTED)}
-        return _join_qkv(rename(kept, _RULES))
+        state = _join_qkv(rename(kept, _RULES))
+        _split_pooling(state)
+        weight = state.get("visual.patch_embed.weight")
+        if weight is not None and weight.ndim == 2:
+            state["visual.patch_embed.weight"] = _fold_patches(weight)
+        return state
 
     def state_facts(self, file: TensorFile, config: Mapping[str, Any] | None) -> Facts:
-        """Nothing without a configuration."""
+        """What the tensors show of the kind, and the configuration of the rest.
+
+        A NaFlex model takes patches that are cut already: its embedding is a matrix.
+        """
+        weight = file.tensors.get(_PATCH_EMBEDDING)
+        naflex = weight is not None and weight.ndim == 2
+        rule = "bilinear_antialias" if naflex else "bicubic"
+        shown = Facts({"naflex": naflex, "position_resize": rule})
         if config is None:
-            return Facts()
-        model_type = Options(self.config_file, config).word("model_type", "clip")
-        if model_type != "clip":
+            return shown
+        stated = state_huggingface(config)
+        if weight is not None and stated.vision["naflex"] != naflex:
             raise CheckpointError(
-                f"a Hugging Face model of type {model_type!r} is not supported yet"
+                f"{_PATCH_EMBEDDING} has the shape {list(weight.shape)}: the {self.config_file} is "
+                "of another kind of model, and belongs to other weights"
             )
-        return Facts(_state_vision(_part(config, "vision")), _state_text(_part(config, "text")))
+        return shown | stated
 
     def read_preprocessing(self, file: TensorFile) -> dict[str, Any] | None:
         """The image processor's file, in its older or its newer place."""
@@ -91,9 +105,11 @@ class HuggingFaceDialect(AbstractDialect):
     ) -> TokenizerFacts:
         """From the tokenizer's own files, then from the configuration where it can be trusted."""
         ids = {role: _special_id(file.folder, role) for role in ("bos", "eos", "pad")}
+        if text_config.pooling == "last":  # SigLIP's tokenizers have a start token and put none
+            ids["bos"] = None
         start_id = None
         if config is not None and text_config.pooling == "end_token":
-            start_id = _part(config, "text").integer("bos_token_id", 49406)
+            start_id = part_of(config, "text").integer("bos_token_id", 49406)
         return TokenizerFacts(
             files=tokenizer_files(file.folder),
             start_id=start_id if ids["bos"] is None else ids["bos"],
@@ -114,59 +130,29 @@ def _join_qkv(state: dict[str, Tensor]) -> dict[str, Tensor]:
     return joined
 
 
-def _part(config: Mapping[str, Any], tower: str) -> Options:
-    """A tower's part of a config.json.
-
-    Where an old file has it twice, transformers takes the second.
-    """
-    whole = Options("config.json", config)
-    twice = f"{tower}_config_dict"
-    return whole.part(twice if whole.has(twice) else f"{tower}_config")
-
-
-# The defaults below are what transformers takes for a field that a config.json leaves out.
-
-
-def _state_vision(vision: Options) -> dict[str, Any]:
-    if vision.integer("num_channels", 3) != 3:
-        raise CheckpointError("vision_config.num_channels: only pictures of 3 are supported")
-    return {
-        "image_size": vision.square("image_size", 224),
-        "patch_size": vision.square("patch_size", 32),
-        "width": vision.integer("hidden_size", 768),
-        "heads": vision.integer("num_attention_heads", 12),
-        "mlp_width": vision.integer("intermediate_size", 3072),
-        "pre_norm": True,
-        "pooling": "class_token",
-        **_state_blocks(vision),
-    }
+def _split_pooling(state: dict[str, Tensor]) -> None:
+    """Part the pooling head's joint matrix: its queries come from elsewhere than the rest."""
+    for kind in ("weight", "bias"):
+        joint = state.pop(f"visual.map_pool.attn.qkv.{kind}", None)
+        if joint is not None:
+            width = joint.shape[0] // 3
+            state[f"visual.map_pool.attn.q.{kind}"] = joint[:width]
+            state[f"visual.map_pool.attn.kv.{kind}"] = joint[width:]
+    probe = state.get("visual.map_pool.probe")
+    if probe is not None and tuple(probe.shape[:-1]) == (1, 1):
+        state["visual.map_pool.probe"] = probe[0, 0]  # [1 1 width] to [width]
 
 
-def _state_text(text: Options) -> dict[str, Any]:
-    end_id = text.integer("eos_token_id", 49407)
-    legacy = end_id == _LEGACY_END_ID
-    return {
-        "context_length": text.integer("max_position_embeddings", 77),
-        "vocab_size": text.integer("vocab_size", 49408),
-        "width": text.integer("hidden_size", 512),
-        "heads": text.integer("num_attention_heads", 8),
-        "mlp_width": text.integer("intermediate_size", 2048),
-        "causal": True,
-        "pooling": "argmax" if legacy else "end_token",
-        "end_id": None if legacy else end_id,
-        "pad_id": None if legacy else text.integer("pad_token_id", 1),
-        "projection": "linear",
-        **_state_blocks(text),
-    }
-
-
-def _state_blocks(options: Options) -> dict[str, Any]:
-    return {
-        "layers": options.integer("num_hidden_layers", 12),
-        "activation": options.choice("hidden_act", "quick_gelu", _ACTIVATIONS),
-        "norm_eps": options.positive("layer_norm_eps", 1e-5),
-        "layer_scale": False,
-    }
+def _fold_patches(weight: Tensor) -> Tensor:
+    """A matrix on cut patches as the convolution that cuts them itself."""
+    patch_size = math.isqrt(weight.shape[1] // 3)
+    if 3 * patch_size**2 != weight.shape[1]:
+        raise CheckpointError(
+            f"{_PATCH_EMBEDDING} has the shape {list(weight.shape)}: expected 3 numbers for each "
+            "pixel of a square patch"
+        )
+    pixels = weight.unflatten(1, (patch_size, patch_size, 3))  # [width row column channel]
+    return pixels.permute(0, 3, 1, 2)
 
 
 def _special_id(folder: Path, role: str) -> int | None:

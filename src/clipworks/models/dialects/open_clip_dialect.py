@@ -17,6 +17,7 @@ from clipworks.models.dialects.dialect import (
     tokenizer_files,
 )
 from clipworks.models.dialects.json_options import Options
+from clipworks.models.dialects.timm_trunk import state_trunk, translate_trunk
 from clipworks.models.facts import Facts, Tensors
 from clipworks.models.tensor_files import TensorFile, read_json
 
@@ -41,7 +42,6 @@ _RULES = (
 )
 _COMPUTED = {"attn_mask", "text.attn_mask"}
 _FOREIGN = {
-    "visual.trunk.": "an image tower from timm",
     "visual.layer1.": "a ResNet image tower",
     "visual.attn_pool.": "attentional pooling",
     "text.cls_emb": "CoCa's class token for texts",
@@ -58,8 +58,8 @@ _VISION_KNOWN = {
     "no_ln_pre", "final_ln_after_pool", "pool_type", "act_kwargs", "norm_kwargs",
     "pos_embed_type",
     "patch_dropout", "output_tokens", "attn_pooler_queries", "attn_pooler_heads",
-    "timm_model_pretrained", "timm_pool", "timm_proj", "timm_proj_bias", "timm_drop",
-    "timm_drop_path",
+    "timm_model_name", "timm_model_pretrained", "timm_pool", "timm_proj", "timm_proj_bias",
+    "timm_drop", "timm_drop_path",
 }  # fmt: skip
 _TEXT_KNOWN = {
     "context_length", "vocab_size", "width", "heads", "layers", "mlp_ratio", "ls_init_value",
@@ -72,6 +72,9 @@ _UNREMARKABLE = (None, False, "default")
 _POSITIONS = {"learnable": "table", "sin_cos_2d": "table"}  # either way, it is in the file
 _VISION_POOLING = {"tok": "class_token", "avg": "patch_mean"}
 _TEXT_POOLING = {"argmax": "argmax", "eos": "end_token", "last": "last", "first": "first"}
+
+LIBRARY_FACTS = Facts({"position_resize": "bicubic_antialias", "naflex": False})
+"""What no configuration of open_clip says, because it is always so."""
 
 
 @final
@@ -90,8 +93,8 @@ class OpenClipDialect(AbstractDialect):
         return translate_open_clip(tensors)
 
     def state_facts(self, file: TensorFile, config: Mapping[str, Any] | None) -> Facts:
-        """Nothing without a configuration: GELU and QuickGELU have the same tensors."""
-        return Facts() if config is None else state_open_clip(config)
+        """The library's; GELU and QuickGELU have the same tensors, and need a configuration."""
+        return LIBRARY_FACTS if config is None else LIBRARY_FACTS | state_open_clip(config)
 
     def read_preprocessing(self, file: TensorFile) -> dict[str, Any] | None:
         """`preprocess_cfg` of the configuration."""
@@ -126,7 +129,7 @@ def translate_open_clip(tensors: Tensors) -> dict[str, Tensor]:
         if any(name.startswith(prefix) for name in tensors):
             raise CheckpointError(f"{kind} ({prefix}*) is not supported yet")
     kept = {name: tensor for name, tensor in tensors.items() if name not in _COMPUTED}
-    state = rename(kept, _RULES)
+    state = rename(translate_trunk(kept), _RULES)
     turned = {"visual.projection.weight"}
     if tensors.keys() & {"text_projection", "text.text_projection"}:
         turned.add("text.projection.weight")
@@ -166,6 +169,8 @@ def _refuse_unknown(options: Options, known: set[str]) -> None:
 
 
 def _state_vision(vision: Options, *, quick: bool) -> dict[str, Any]:
+    if vision.has("timm_model_name"):
+        return state_trunk(vision)
     vision.choice("pos_embed_type", "learnable", _POSITIONS)
     width = vision.integer("width", 768)
     return {
@@ -181,6 +186,7 @@ def _state_vision(vision: Options, *, quick: bool) -> dict[str, Any]:
         "pooling": vision.choice("pool_type", "tok", _VISION_POOLING),
         "norm_pooled": vision.flag("final_ln_after_pool"),
         "layer_scale": vision.has("ls_init_value"),
+        "projection": "linear",
     }
 
 

@@ -20,7 +20,11 @@ from clipworks.models.dialects.dialect import (
     TokenizerFacts,
     tokenizer_files,
 )
-from clipworks.models.dialects.open_clip_dialect import state_open_clip, translate_open_clip
+from clipworks.models.dialects.open_clip_dialect import (
+    LIBRARY_FACTS,
+    state_open_clip,
+    translate_open_clip,
+)
 from clipworks.models.facts import Facts, Tensors
 from clipworks.models.tensor_files import TensorFile
 
@@ -54,7 +58,7 @@ class OpenAiDialect(AbstractDialect):
         family: dict[str, Any] = {"activation": "quick_gelu", "norm_eps": 1e-5}
         vision = {**family, **_heads(file.tensors, "visual.ln_post.weight")}
         text = {**family, **_heads(file.tensors, "ln_final.weight")}
-        known = Facts(
+        known = LIBRARY_FACTS | Facts(
             {**vision, "pooling": "class_token"},
             {**text, "causal": True, "pooling": "argmax", "pad_id": 0},
         )

@@ -39,6 +39,10 @@ def test_what_a_config_leaves_out_is_the_librarys_default(tmp_path):
         "pre_norm": True,
         "pooling": "class_token",
         "layer_scale": False,
+        "class_token": True,
+        "projection": "linear",
+        "position_resize": "bicubic",
+        "naflex": False,
     }
     assert facts.text == {
         "context_length": 77,
@@ -81,7 +85,7 @@ def test_names_of_tanh_gelu(tmp_path, name):
 @pytest.mark.parametrize(
     ("config", "message"),
     [
-        ({"model_type": "siglip"}, "type 'siglip' is not supported yet"),
+        ({"model_type": "blip"}, "type 'blip' is not supported yet"),
         (changed("vision_config", hidden_act="silu"), "hidden_act = 'silu': expected one of"),
         (changed("vision_config", num_channels=1), "num_channels"),
         (changed("vision_config", image_size=[224, 336]), "image_size.*expected a square"),

@@ -24,6 +24,7 @@ def test_the_librarys_defaults():
         "pooling": "class_token",
         "norm_pooled": False,
         "layer_scale": False,
+        "projection": "linear",
     }
     assert facts.text == {
         "context_length": 77,
@@ -90,7 +91,7 @@ def test_quick_gelu_is_for_both_towers():
 @pytest.mark.parametrize(
     ("part", "options"),
     [
-        ("vision_cfg", {"timm_model_name": "vit_base_patch16_siglip_224"}),
+        ("vision_cfg", {"timm_pool": "avg", "timm_model_name": "vit_base_patch16_siglip_224"}),
         ("vision_cfg", {"attentional_pool": True}),
         ("vision_cfg", {"attentional_pool": "parallel"}),
         ("vision_cfg", {"qk_norm": True}),
