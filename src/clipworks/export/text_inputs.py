@@ -25,6 +25,7 @@ from clipworks.inputs.specs import Cleaning, TextSpec
 from clipworks.inputs.tokenizer_file import TokenizerFile
 from clipworks.models.checkpoints import Checkpoint
 from clipworks.models.dialects.dialect import TokenizerFacts
+from clipworks.models.tensor_files import refuse_pointer
 
 _OPENAI_VOCAB_SIZE = 512 + OPENAI_MERGES + 2
 _SENTENCEPIECE_NAMES = ("tokenizer.model", "spiece.model", "sentencepiece.bpe.model")
@@ -87,6 +88,7 @@ def _is_siglip(checkpoint: Checkpoint, settings: TokenizerSettings) -> bool:
 
 
 def _read(path: Path) -> bytes:
+    refuse_pointer(path)
     try:
         return path.read_bytes()
     except OSError as error:
