@@ -14,6 +14,7 @@ from clipworks.inputs.library_settings import (
     read_open_clip_settings,
     read_transformers_settings,
     sides_of,
+    transformers_defaults,
 )
 from clipworks.inputs.specs import ImageSpec
 from clipworks.models.checkpoints import Checkpoint
@@ -70,7 +71,7 @@ def _from_open_clip(stated: Mapping[str, Any], size: int) -> ImageSpec:
 def _from_huggingface(stated: Mapping[str, Any], size: int) -> ImageSpec:
     """An image processor's file, with the defaults of CLIPImageProcessor."""
     whole = {"size": 224, **stated}
-    spec = read_transformers_settings(whole, ImageSpec(height=size, width=size))
+    spec = read_transformers_settings(whole, transformers_defaults(size))
     for sides in (sides_of(whole["size"]), (spec.height, spec.width)):
         _check_sides(sides, size)
     return spec

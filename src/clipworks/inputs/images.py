@@ -25,7 +25,7 @@ class ImageTransform:
     With `orient_exif` and `rescale_16bit` off, the result is open_clip's to the last bit with the
     spec's other defaults (it resizes in the picture's own colour mode, and converts to RGB
     afterwards), and that of transformers' processors on Pillow with what
-    `read_transformers_settings` states.
+    `transformers_defaults` states.
     Safe to call from many threads at once.
     """
 

@@ -41,12 +41,24 @@ def read_open_clip_settings(stated: Mapping[str, Any], usual: ImageSpec) -> Imag
     )
 
 
+def transformers_defaults(size: int) -> ImageSpec:
+    """What transformers' processors, those on Pillow, do with every picture; CLIP's colours."""
+    return ImageSpec(
+        height=size,
+        width=size,
+        transparency="white",
+        rgb_conversion="before_resize",
+        crop_rounding="down",
+    )
+
+
 def read_transformers_settings(stated: Mapping[str, Any], usual: ImageSpec) -> ImageSpec:
-    """Read an image processor's file, as the class that it names reads it, on Pillow.
+    """Read an image processor's file, as the class that it names reads it.
 
     Args:
         stated: the file's content.
-        usual: what holds where neither it nor its class says.
+        usual: what holds where neither it nor its class says; `transformers_defaults` for what
+            that library itself would do.
 
     Raises:
         CheckpointError: it says something that is no size or no colour, or that we cannot do.
@@ -71,9 +83,6 @@ def read_transformers_settings(stated: Mapping[str, Any], usual: ImageSpec) -> I
         interpolation=_PILLOW_FILTERS[resample],
         mean=_three(stated.get("image_mean", usual.mean)) if normalized else (0.0, 0.0, 0.0),
         std=_three(stated.get("image_std", usual.std)) if normalized else (1.0, 1.0, 1.0),
-        transparency="white",
-        rgb_conversion="before_resize",
-        crop_rounding="down",
     )
 
 

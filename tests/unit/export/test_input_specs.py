@@ -48,6 +48,8 @@ def test_clips_own_image_processor(stated):
         16, 16, "shortest", "bicubic"
     )  # fmt: skip
     assert (spec.mean, spec.std) == (OPENAI_MEAN, OPENAI_STD)
+    assert (spec.transparency, spec.rgb_conversion) == ("white", "before_resize")
+    assert spec.crop_rounding == "down"
 
 
 def test_an_image_processor_that_squashes():

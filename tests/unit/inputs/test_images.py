@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from clipworks.inputs import ImageSpec, ImageTransform, decode_image
-from clipworks.inputs.library_settings import read_transformers_settings
+from clipworks.inputs.library_settings import read_transformers_settings, transformers_defaults
 from tests.unit.inputs.pictures import exif, noise
 
 GOLDEN = Path(__file__).parents[2] / "golden" / "preprocess"
@@ -189,7 +189,7 @@ class TestTransformers:
 
     @staticmethod
     def transform(name: str) -> ImageTransform:
-        spec = read_transformers_settings(PROCESSORS[name], ImageSpec(20, 20))
+        spec = read_transformers_settings(PROCESSORS[name], transformers_defaults(20))
         return ImageTransform(replace(spec, orient_exif=False, rescale_16bit=False))
 
     @pytest.mark.parametrize("name", PROCESSORS)

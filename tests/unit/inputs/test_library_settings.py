@@ -1,5 +1,3 @@
-from dataclasses import replace
-
 import pytest
 
 from clipworks.errors import CheckpointError
@@ -11,14 +9,11 @@ from clipworks.inputs.library_settings import (
 from clipworks.inputs.specs import ImageSpec
 
 USUAL = ImageSpec(height=32, width=32, mean=(0.1, 0.2, 0.3))
-THEIR_WAY = {
-    "transparency": "white", "rgb_conversion": "before_resize", "crop_rounding": "down"
-}  # fmt: skip
 
 
 def test_what_is_not_stated_is_as_usual():
     assert read_open_clip_settings({}, USUAL) == USUAL
-    assert read_transformers_settings({}, USUAL) == replace(USUAL, **THEIR_WAY)
+    assert read_transformers_settings({}, USUAL) == USUAL
 
 
 def test_an_exact_size_is_squashed_also_where_a_crop_follows():
