@@ -27,13 +27,24 @@ def tiny_clip(vocab_size: int = VOCAB_SIZE, *, seed: int = 0, image_size: int = 
         vision=VisionConfig(image_size=image_size, patch_size=8, **sizes),
         text=TextConfig(context_length=12, vocab_size=vocab_size, **sizes),
     )
-    model = Clip(config).eval()
-    generator = torch.Generator().manual_seed(seed)
-    model.init_weights(generator)
-    with torch.no_grad():
-        for parameter in model.parameters():  # biases too, so that a lost one is noticed
-            parameter.add_(torch.randn(parameter.shape, generator=generator), alpha=0.02)
-    return model
+    return _random(Clip(config), seed=seed)
+
+
+def tiny_siglip(vocab_size: int = VOCAB_SIZE, *, naflex: bool = False) -> Clip:
+    """As SigLIP: pooled by attention, no causal mask, scores by sigmoid."""
+    sizes = {"width": 24, "layers": 2, "heads": 3, "mlp_width": 40, "activation": "gelu_tanh"}
+    pooled = {"pooling": "map", "class_token": False, "patch_bias": True, "pre_norm": False}
+    config = ClipConfig(
+        embed_dim=24,
+        vision=VisionConfig(
+            image_size=16, patch_size=8, projection="none", naflex=naflex, **pooled, **sizes
+        ),
+        text=TextConfig(
+            context_length=12, vocab_size=vocab_size, causal=False, pooling="last", **sizes
+        ),
+        scores="sigmoid",
+    )
+    return _random(Clip(config), seed=5)
 
 
 def tiny_card(tokenizer: bytes, **changes: object) -> BundleCard:
@@ -56,3 +67,12 @@ def tiny_bundle(folder: Path, *, seed: int = 0, **changes: object) -> Bundle:
     model = tiny_clip(seed=seed)
     card = tiny_card(tokenizer, **changes)
     return write_bundle(model, folder, card=card, tokenizer_json=tokenizer).bundle
+
+
+def _random(model: Clip, *, seed: int) -> Clip:
+    generator = torch.Generator().manual_seed(seed)
+    model.eval().init_weights(generator)
+    with torch.no_grad():
+        for parameter in model.parameters():  # biases too, so that a lost one is noticed
+            parameter.add_(torch.randn(parameter.shape, generator=generator), alpha=0.02)
+    return model

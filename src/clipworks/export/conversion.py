@@ -84,6 +84,14 @@ def convert_checkpoint(
     return replace(report, notes=_notes_on(checkpoint.config))
 
 
+def family_of(config: ClipConfig) -> str:
+    """What people call a model of this kind."""
+    if config.vision.pooling != "map" or config.scores != "sigmoid":
+        return "clip"
+    newer = config.vision.naflex or config.text.vocab_size == _GEMMA_VOCAB_SIZE
+    return "siglip2" if newer else "siglip"
+
+
 def _describe_bundle(
     path: Path, settings: ConversionSettings
 ) -> tuple[BundleCard, bytes, Checkpoint]:
@@ -103,7 +111,7 @@ def _describe_checkpoint(
     model = checkpoint.model
     return BundleCard(
         name=settings.name or path.resolve().name.removesuffix(path.suffix),
-        family=_family_of(model.config),
+        family=family_of(model.config),
         source=settings.source or str(path),
         embedding_dim=model.config.embed_dim,
         image=image_spec_of(checkpoint, settings.config, settings.preset),
@@ -116,14 +124,6 @@ def _describe_checkpoint(
         licence=settings.licence or checkpoint.licence or "unknown",
         attribution=settings.attribution,
     )
-
-
-def _family_of(config: ClipConfig) -> str:
-    """What people call a model of this kind."""
-    if config.vision.pooling != "map" or config.scores != "sigmoid":
-        return "clip"
-    newer = config.vision.naflex or config.text.vocab_size == _GEMMA_VOCAB_SIZE
-    return "siglip2" if newer else "siglip"
 
 
 def _notes_on(config: ClipConfig) -> tuple[str, ...]:

@@ -63,8 +63,10 @@ class VisionConfig:
         _check_heads("vision", self.width, self.heads)
         if self.pooling == "class_token" and not self.class_token:
             raise SettingsError("pooling 'class_token' needs a class token")
-        if self.naflex and (self.class_token or self.pooling != "map"):
-            raise SettingsError("naflex needs pooling 'map' and no class token")
+        if self.naflex and (self.class_token or self.pooling != "map" or self.norm_pooled):
+            raise SettingsError(
+                "naflex needs pooling 'map' after the last norm, and no class token"
+            )
         if self.image_size < self.patch_size:
             raise SettingsError(
                 f"a picture of {self.image_size} pixels has no patch of {self.patch_size} pixels"

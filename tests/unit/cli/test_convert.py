@@ -6,9 +6,10 @@ from typer.testing import CliRunner
 
 import clipworks
 from clipworks.cli.convert import convert
+from clipworks.encoders.bundle import read_bundle
 from clipworks.errors import CheckpointError, SettingsError
 from clipworks.models.checkpoints import save_checkpoint
-from tests.support.tiny import tiny_clip, tiny_tokenizer
+from tests.support.tiny import tiny_clip, tiny_siglip, tiny_tokenizer
 
 app = Typer()
 app.command()(convert)
@@ -44,6 +45,19 @@ def test_weights_become_a_bundle_that_embeds(checkpoint, tmp_path):
     half = run(out, "--out", tmp_path / "half", "--precision", "fp16", "--name", "halved")
     assert "halved, 24 dimensions, fp16" in half
     assert clipworks.load(tmp_path / "half").fingerprint != model.fingerprint
+
+
+def test_a_naflex_model_converts_to_its_square_and_says_so(checkpoint, tmp_path):
+    model = tiny_siglip(naflex=True)
+    save_checkpoint(model, checkpoint / "weights.safetensors")
+    out = tmp_path / "bundle"
+    report = json.loads(run(checkpoint, "--out", out, "--preset", "siglip", "--json"))
+    (note,) = report["notes"]
+    assert "squashes every picture to 16 x 16 pixels" in note
+    card = read_bundle(out).card
+    assert (card.family, card.scores, card.image.resize) == ("siglip2", "sigmoid", "squash")
+    assert card.logit_bias == pytest.approx(model.logit_bias.item())
+    assert card.logit_scale == pytest.approx(model.logit_scale.exp().item())
 
 
 def test_what_the_files_do_not_say_is_asked_for(checkpoint, tmp_path):

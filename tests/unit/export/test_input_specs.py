@@ -7,7 +7,7 @@ from clipworks.export.input_specs import image_spec_of
 from clipworks.inputs import OPENAI_MEAN, OPENAI_STD
 from clipworks.models.checkpoints import Checkpoint
 from clipworks.models.dialects.dialect import TokenizerFacts
-from tests.support.tiny import tiny_clip
+from tests.support.tiny import tiny_clip, tiny_siglip
 
 # Facts of public files: openai/clip-vit-base-patch32's preprocessor_config.json, its newer form,
 # and a preprocess_cfg as open_clip's push_to_hf_hub writes it.
@@ -55,6 +55,19 @@ def test_clips_own_image_processor(stated):
 def test_an_image_processor_that_squashes():
     spec = image_spec_of(checkpoint(preprocessing=SQUASHED), None, None)
     assert (spec.resize, spec.interpolation, spec.mean) == ("squash", "bilinear", (0.5, 0.5, 0.5))
+
+
+def test_a_naflex_models_pictures_are_made_square():
+    """Its image processor states a number of patches instead of a size."""
+    stated = {"image_processor_type": "Siglip2ImageProcessor", "patch_size": 8}
+    naflex = checkpoint(model=tiny_siglip(naflex=True), preprocessing=stated)
+    spec = image_spec_of(naflex, None, None)
+    assert (spec.height, spec.width, spec.resize, spec.interpolation) == (
+        16, 16, "squash", "bilinear"
+    )  # fmt: skip
+    assert (spec.mean, spec.std) == ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
+    stated["resample"] = 3
+    assert image_spec_of(naflex, None, None).interpolation == "bicubic"
 
 
 def test_open_clips_preprocess_cfg_and_its_defaults():

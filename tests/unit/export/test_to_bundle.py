@@ -8,7 +8,7 @@ from clipworks.encoders.bundle import read_bundle
 from clipworks.errors import BundleError, SettingsError
 from clipworks.export import to_bundle
 from clipworks.export.to_bundle import write_bundle
-from tests.support.tiny import WORDS, tiny_card, tiny_clip, tiny_tokenizer
+from tests.support.tiny import WORDS, tiny_card, tiny_clip, tiny_siglip, tiny_tokenizer
 
 
 @pytest.fixture(scope="module")
@@ -74,6 +74,27 @@ def test_converting_twice_gives_one_fingerprint(converted, tokenizer, tmp_path):
     card = tiny_card(tokenizer, precision=report.bundle.card.precision)
     again = write_bundle(model, tmp_path / "b", card=card, tokenizer_json=tokenizer)
     assert again.bundle.card.fingerprint == report.bundle.card.fingerprint
+
+
+def test_a_siglip_comes_out_as_torch_has_it(tokenizer, tmp_path):
+    """Its score of a picture and a text is a sigmoid, with the logits' bias."""
+    model = tiny_siglip()
+    with torch.no_grad():
+        model.logit_scale.fill_(1.5)
+        model.logit_bias.fill_(-0.75)
+    card = tiny_card(tokenizer, scores="sigmoid", logit_scale=float(np.exp(1.5)), logit_bias=-0.75)
+    write_bundle(model, tmp_path / "siglip", card=card, tokenizer_json=tokenizer)
+    embedder = clipworks.load(tmp_path / "siglip")
+    pixels = torch.from_numpy(embedder.transform.batch(pictures()))
+    tokens = torch.from_numpy(embedder.tokenizer(WORDS))
+    with torch.inference_mode():
+        expected = model.logits(*model(pixels, tokens)).sigmoid().numpy()
+    logits = embedder.embed_images(pictures()) @ embedder.embed_texts(WORDS).T
+    got = 1 / (1 + np.exp(-(embedder.card.logit_scale * logits + embedder.card.logit_bias)))
+    np.testing.assert_allclose(got, expected, atol=1e-6)
+    for picture, row in zip(pictures(), expected, strict=True):
+        (answer,) = clipworks.classify([picture], WORDS, model=embedder, templates=["{}"])
+        assert answer.score == pytest.approx(row.max(), abs=1e-5)
 
 
 def test_a_model_that_came_out_wrong_is_not_written(tokenizer, tmp_path, monkeypatch):

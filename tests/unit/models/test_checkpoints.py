@@ -128,6 +128,70 @@ class TestWrongTensors:
         with pytest.raises(CheckpointError, match=message):
             load_checkpoint(path, config=OPEN_CLIP.config)
 
+    @pytest.mark.parametrize(
+        ("name", "message"),
+        [
+            ("visual.trunk.attn_pool.kv.bias", "missing: visual.map_pool.attn.kv.bias"),
+            ("visual.trunk.pos_embed", "the weights have no visual.positions"),
+            ("visual.trunk.attn_pool.latent", "not one of SigLIP's"),
+            ("text.text_projection.weight", "projection = linear_bias, but the tensors say none"),
+            ("logit_bias", None),
+        ],
+    )
+    def test_of_siglip_in_open_clip_one_is_missing(self, tmp_path, name, message):
+        case = GoldenCase("03a_oc_siglip")
+        state = load_file(case.weights)
+        del state[name]
+        save_file(state, tmp_path / "w.safetensors")
+        options = {"config": case.config, "hints": case.hints}
+        if message is None:  # a model trained with softmax
+            checkpoint = load_checkpoint(tmp_path / "w.safetensors", **options)
+            assert checkpoint.config.scores == "softmax"
+            return
+        with pytest.raises(CheckpointError, match=message):
+            load_checkpoint(tmp_path / "w.safetensors", **options)
+
+    @pytest.mark.parametrize(
+        ("change", "message"),
+        [
+            ({"vision_model.head.probe": None}, "missing: visual.map_pool.probe"),
+            (
+                {"vision_model.head.probe": torch.ones(1, 2, 40)},
+                r"probe has the shape \[1, 2, 40\]",
+            ),
+            ({"vision_model.head.extra": torch.ones(1)}, "belong to nothing.*map_pool.extra"),
+            (
+                {"vision_model.head.attention.in_proj_weight": torch.ones(119, 40)},
+                r"map_pool.attn.q.weight has the shape \[39, 40\]",
+            ),
+            (
+                {"vision_model.embeddings.position_embedding.weight": torch.ones(17, 40)},
+                "visual.positions has 17 rows: expected one for each patch",
+            ),
+            (
+                {"vision_model.embeddings.class_embedding": torch.ones(40)},
+                "visual.positions has 16 rows: expected one, and one for each patch",
+            ),
+            ({"text_model.head.bias": None}, "linear_bias, but the tensors say linear"),
+            (
+                {"visual_projection.weight": torch.ones(40, 40)},
+                "vision projection = none, but the tensors say linear",
+            ),
+            (
+                {"vision_model.embeddings.patch_embedding.weight": torch.ones(40, 192)},
+                r"\[40, 192\]: the config.json is of another kind of model",
+            ),
+        ],
+        ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
+    )
+    def test_of_siglip_in_transformers_is_refused(self, tmp_path, change, message):
+        case = GoldenCase("05_hf_siglip")
+        state = {**load_file(case.weights), **change}
+        kept = {name: tensor for name, tensor in state.items() if tensor is not None}
+        save_file(kept, tmp_path / "w.safetensors")
+        with pytest.raises(CheckpointError, match=message):
+            load_checkpoint(tmp_path / "w.safetensors", config=case.config)
+
     def test_no_clip_at_all(self, tmp_path):
         save_file({"conv.weight": torch.ones(1)}, tmp_path / "w.safetensors")
         with pytest.raises(CheckpointError, match=r"not named as .*: conv\.weight"):

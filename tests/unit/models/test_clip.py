@@ -1,11 +1,18 @@
 import math
+from dataclasses import replace
 
 import pytest
 import torch
 
 from clipworks.models.clip import Clip
 from clipworks.models.config import ClipConfig, TextConfig, VisionConfig
-from tests.unit.models.tiny_models import some_pixels, some_tokens, tiny_config, tiny_model
+from tests.unit.models.tiny_models import (
+    siglip_config,
+    some_pixels,
+    some_tokens,
+    tiny_config,
+    tiny_model,
+)
 
 
 def test_openais_smallest_has_its_published_size():
@@ -44,13 +51,34 @@ def test_logits_are_scaled_cosines(scores):
     assert (model.logit_bias is None) == (scores == "softmax")
 
 
-@pytest.mark.parametrize("scores", ["softmax", "sigmoid"])
-def test_gradients_reach_every_parameter(scores):
-    config = tiny_config(
-        scores=scores,
-        vision={"layer_scale": True},
-        text={"layer_scale": True, "projection": "linear_bias"},
+def test_siglips_smallest_has_its_published_size():
+    """The sum over the tensors of google/siglip-base-patch16-224."""
+    blocks = {"layers": 12, "width": 768, "heads": 12, "mlp_width": 3072, "activation": "gelu_tanh"}
+    siglip = siglip_config()
+    config = ClipConfig(
+        embed_dim=768,
+        vision=replace(siglip.vision, image_size=224, patch_size=16, **blocks),
+        text=replace(siglip.text, context_length=64, vocab_size=32000, **blocks),
+        scores="sigmoid",
     )
+    with torch.device("meta"):
+        model = Clip(config)
+    assert sum(parameter.numel() for parameter in model.parameters()) == 203_155_970
+
+
+LAYERED = {"layer_scale": True}
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        tiny_config(vision=LAYERED, text={**LAYERED, "projection": "linear_bias"}),
+        tiny_config(vision=LAYERED, text=LAYERED, scores="sigmoid"),
+        siglip_config(),
+    ],
+    ids=["softmax", "sigmoid", "siglip"],
+)
+def test_gradients_reach_every_parameter(config):
     model = tiny_model(config)
     model.logits(*model(some_pixels(), some_tokens())).square().sum().backward()
     for name, parameter in model.named_parameters():

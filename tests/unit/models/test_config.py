@@ -21,6 +21,10 @@ def test_json_round_trip():
         ({"vision": {"image_size": 3}}, "a picture of 3 pixels has no patch of 4 pixels"),
         ({"text": {"pooling": "end_token"}}, "needs end_id"),
         ({"text": {"projection": "none"}}, "gives 16 numbers, but the joint space has 12"),
+        ({"vision": {"projection": "none"}}, "a vision tower without projection gives 16 numbers"),
+        ({"vision": {"class_token": False}}, "pooling 'class_token' needs a class token"),
+        ({"vision": {"naflex": True, "pooling": "map"}}, "naflex needs pooling 'map' after"),
+        ({"vision": {"position_resize": "lanczos"}}, "expected one of bicubic, bicubic_antialias"),
         ({"text": {"causal": 1}}, "causal=1: expected <class 'bool'>"),
         ({"vision": {"heads": 2.0}}, "heads=2.0: expected int"),
         ({"vision": {"layers": True}}, "layers=True: expected int"),
@@ -48,6 +52,13 @@ def test_json_of_another_shape_is_refused(damage):
     damage(fields)
     with pytest.raises(SettingsError, match="not the configuration of a model"):
         ClipConfig.from_json(fields)
+
+
+def test_what_older_files_leave_out_has_its_default():
+    fields = tiny_config().to_json()
+    for name in ("class_token", "patch_bias", "projection", "position_resize", "naflex"):
+        del fields["vision"][name]
+    assert ClipConfig.from_json(fields) == tiny_config()
 
 
 def test_a_border_narrower_than_a_patch_is_left_out():

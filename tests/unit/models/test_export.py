@@ -5,7 +5,13 @@ import onnxruntime as ort
 import pytest
 import torch
 
-from tests.unit.models.tiny_models import some_pixels, some_tokens, tiny_config, tiny_model
+from tests.unit.models.tiny_models import (
+    siglip_config,
+    some_pixels,
+    some_tokens,
+    tiny_config,
+    tiny_model,
+)
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore::FutureWarning"),  # from within torch's exporter
@@ -28,8 +34,9 @@ def check(session, tower, make):
             np.testing.assert_allclose(got, tower(given).numpy(), atol=2e-5)
 
 
-def test_the_image_tower(tmp_path):
-    tower = tiny_model().visual
+@pytest.mark.parametrize("config", [tiny_config(), siglip_config()], ids=["clip", "siglip"])
+def test_the_image_tower(tmp_path, config):
+    tower = tiny_model(config).visual
     check(export(tower, some_pixels(2), tmp_path / "image.onnx"), tower, some_pixels)
 
 

@@ -61,9 +61,22 @@ def test_a_hint_goes_before_the_file():
     assert right.config == QUICK.load().config
 
 
+def test_a_towers_own_activation_goes_before_that_of_both():
+    hints = CheckpointHints(activation="gelu", vision_activation="gelu_tanh")
+    config = load_checkpoint(GELU.weights, config=GELU.config, hints=hints).config
+    assert (config.vision.activation, config.text.activation) == ("gelu_tanh", "gelu")
+
+
+def test_a_tower_whose_activation_is_known_is_not_asked_about():
+    hints = CheckpointHints(**{**vars(OF_GELU), "activation": None, "text_activation": "gelu"})
+    with pytest.raises(CheckpointError, match=r"does not say: vision_activation\."):
+        load_checkpoint(GELU.weights, hints=hints)
+
+
 @pytest.mark.parametrize(
     ("hints", "message"),
     [
+        ({"text_activation": "relu"}, "text_activation='relu': expected one of gelu"),
         ({"activation": "relu"}, "activation='relu': expected one of gelu, quick_gelu, gelu_tanh"),
         ({"text_pooling": "eos"}, "text_pooling='eos': expected one of argmax, end_token"),
     ],

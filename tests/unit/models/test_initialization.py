@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from clipworks.models.clip import Clip
-from tests.unit.models.tiny_models import some_pixels, some_tokens, tiny_config
+from tests.unit.models.tiny_models import siglip_config, some_pixels, some_tokens, tiny_config
 
 WIDE = {"width": 256, "layers": 3, "heads": 4, "mlp_width": 1024}
 
@@ -11,17 +11,44 @@ WIDE = {"width": 256, "layers": 3, "heads": 4, "mlp_width": 1024}
 def model():
     layered = {**WIDE, "layer_scale": True}
     config = tiny_config(vision=layered, text={**layered, "vocab_size": 500}, embed_dim=128)
-    model = Clip(config)
-    with torch.no_grad():
-        for parameter in model.parameters():
-            parameter.fill_(torch.nan)
+    model = unfilled(config)
     model.init_weights(torch.Generator().manual_seed(0))
     return model
 
 
-def test_every_parameter_is_filled(model):
+def unfilled(config):
+    model = Clip(config)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.fill_(torch.nan)
+    return model
+
+
+@pytest.mark.parametrize(
+    "config",
+    [tiny_config(vision={"layer_scale": True}), siglip_config()],
+    ids=["clip", "siglip"],
+)
+def test_every_parameter_is_filled(config):
+    model = unfilled(config)
+    model.init_weights(torch.Generator().manual_seed(0))
     for name, parameter in model.named_parameters():
         assert parameter.isfinite().all(), name
+
+
+def test_the_pooling_heads_spreads():
+    model = unfilled(siglip_config(**WIDE, projection="linear"))
+    model.init_weights(torch.Generator().manual_seed(0))
+    pool = model.visual.map_pool
+    assert pool is not None
+    for parameter, std in (
+        (pool.probe, 256**-0.5),
+        (pool.attn.kv.weight, 256**-0.5),
+        (pool.mlp.up.weight, (2 * 256) ** -0.5),
+        (pool.mlp.down.weight, 256**-0.5),
+    ):
+        assert parameter.std().item() == pytest.approx(std, rel=0.15)
+    assert pool.ln.weight.eq(1).all()
 
 
 @pytest.mark.parametrize(

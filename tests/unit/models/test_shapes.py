@@ -5,16 +5,27 @@ import sys
 
 PROGRAM = """
 from jaxtyping import install_import_hook
-tensor_files = ["attention", "blocks", "clip", "text", "vision"]
+tensor_files = [
+    "attention", "blocks", "clip", "map_pooling", "naflex", "positions", "text", "vision",
+]
 hooked = [f"clipworks.models.{name}" for name in tensor_files]
 with install_import_hook(hooked, "beartype.beartype"):
-    from tests.unit.models.tiny_models import some_pixels, some_tokens, tiny_config, tiny_model
+    from tests.unit.models.tiny_models import (
+        naflex_config, some_pixels, some_tokens, tiny_config, tiny_model,
+    )
+    from clipworks.models.naflex import cut_patches
     from clipworks.models.sites import observe
 import torch
 torch.set_num_threads(1)
 model = tiny_model(tiny_config(vision={"layer_scale": True}, text={"pooling": "last"}))
 with observe(model, ["*"]):
     model.logits(*model(some_pixels(2), some_tokens(5), torch.tensor([[1, 2], [3, 4]])))
+naflex = tiny_model(naflex_config())
+pictures = [torch.zeros(3, 8, 12), torch.zeros(3, 4, 4)]
+for patterns in ([], ["*"]):
+    with observe(naflex, patterns):
+        naflex.logits(naflex.encode_patches(cut_patches(pictures, 4)), naflex(
+            some_pixels(2), some_tokens(5))[1])
 try:
     model.logits(torch.zeros(2, 12), torch.zeros(5, 11))
 except Exception as error:

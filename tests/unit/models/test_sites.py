@@ -3,6 +3,7 @@ import torch
 
 from clipworks.errors import SettingsError
 from clipworks.models.sites import Site, match_sites, observe, replace, sites_of
+from tests.unit.models.tiny_models import siglip_config as siglip
 from tests.unit.models.tiny_models import some_pixels, some_tokens, tiny_model
 
 UNFUSED = {"visual.blocks.0.attn.hook_pattern", "text.blocks.1.ln1.hook_scale"}
@@ -11,6 +12,9 @@ UNFUSED = {"visual.blocks.0.attn.hook_pattern", "text.blocks.1.ln1.hook_scale"}
 @pytest.fixture
 def model():
     return tiny_model()
+
+
+SIGLIP = tiny_model(siglip())
 
 
 def run(model):
@@ -80,7 +84,17 @@ def test_patterns_are_probabilities_and_causal_where_they_should_be(model):
         assert causal == name.startswith("text.")
 
 
-@pytest.mark.parametrize("name", sorted(sites_of(tiny_model())))
+@pytest.mark.parametrize(
+    ("model", "name"),
+    [
+        *(pytest.param(tiny_model(), name, id=name) for name in sorted(sites_of(tiny_model()))),
+        *(
+            pytest.param(SIGLIP, name, id=f"siglip-{name}")
+            for name in sorted(sites_of(SIGLIP))
+            if "blocks" not in name
+        ),
+    ],
+)
 def test_replacing_any_site_matters(model, name):
     """Except the class token's row of a text, each site is on the way to the output."""
     before = run(model)

@@ -3,7 +3,7 @@ import torch
 
 from clipworks.errors import InputError
 from clipworks.models.vision import keep_patches
-from tests.unit.models.tiny_models import some_pixels, tiny_config, tiny_model
+from tests.unit.models.tiny_models import siglip_config, some_pixels, tiny_config, tiny_model
 
 
 def test_all_patches_kept_is_the_whole_picture():
@@ -15,9 +15,18 @@ def test_all_patches_kept_is_the_whole_picture():
     assert torch.equal(whole, kept)
 
 
-@pytest.mark.parametrize("pooling", ["class_token", "patch_mean"])
-def test_patches_that_are_dropped_are_not_seen(pooling):
-    model = tiny_model(tiny_config(vision={"pooling": pooling}))
+@pytest.mark.parametrize(
+    "config",
+    [
+        tiny_config(),
+        tiny_config(vision={"pooling": "patch_mean"}),
+        tiny_config(vision={"pooling": "patch_mean", "class_token": False}),
+        siglip_config(),
+    ],
+    ids=["class token", "mean", "mean without class token", "siglip"],
+)
+def test_patches_that_are_dropped_are_not_seen(config):
+    model = tiny_model(config)
     pixels = some_pixels()
     kept = torch.tensor([[0, 5], [3, 12], [15, 1]])
     masked = torch.zeros_like(pixels)  # the same picture with other content where it is dropped
@@ -67,6 +76,15 @@ def test_encode_tokens_starts_with_what_is_pooled():
         tokens = tower.encode_tokens(some_pixels())
         torch.testing.assert_close(tower.projection(tokens[:, 0]), tower(some_pixels()))
     assert list(tokens.shape) == [3, 17, 16]
+
+
+def test_without_class_token_every_token_is_a_patch():
+    tower = tiny_model(siglip_config()).visual
+    with torch.no_grad():
+        tokens = tower.encode_tokens(some_pixels())
+        torch.testing.assert_close(tower.pool(tokens), tower(some_pixels()))
+    assert list(tokens.shape) == [3, 16, 16]
+    assert not {"class_token", "projection.weight"} & tower.state_dict().keys()
 
 
 def test_the_first_norm_is_left_out():

@@ -50,3 +50,24 @@ def some_pixels(count: int = 3, size: int = 16, *, seed: int = 1) -> torch.Tenso
 def some_tokens(count: int = 3, context: int = 8, *, seed: int = 2) -> torch.Tensor:
     generator = torch.Generator().manual_seed(seed)
     return torch.randint(1, 49, (count, context), generator=generator)
+
+
+def siglip_config(**vision: Any) -> ClipConfig:
+    """As SigLIP: no class token, pooled by attention, no projection of pictures."""
+    towers = {
+        "vision": {
+            "class_token": False,
+            "pooling": "map",
+            "patch_bias": True,
+            "pre_norm": False,
+            "projection": "none",
+            "norm_eps": 1e-6,
+            **vision,
+        },
+        "text": {"causal": False, "pooling": "last", "projection": "linear_bias"},
+    }
+    return tiny_config(embed_dim=16, scores="sigmoid", **towers)
+
+
+def naflex_config() -> ClipConfig:
+    return siglip_config(naflex=True, position_resize="bilinear_antialias")

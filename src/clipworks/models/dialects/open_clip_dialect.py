@@ -130,7 +130,7 @@ def translate_open_clip(tensors: Tensors) -> dict[str, Tensor]:
             raise CheckpointError(f"{kind} ({prefix}*) is not supported yet")
     kept = {name: tensor for name, tensor in tensors.items() if name not in _COMPUTED}
     state = rename(translate_trunk(kept), _RULES)
-    turned = {"visual.projection.weight"}
+    turned = {"visual.projection.weight"} if "visual.proj" in tensors else set()
     if tensors.keys() & {"text_projection", "text.text_projection"}:
         turned.add("text.projection.weight")
     for name in turned & state.keys():
