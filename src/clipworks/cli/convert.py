@@ -25,7 +25,9 @@ Config = Annotated[
     Path | None,
     typer.Option(help="The library's own config.json or open_clip_config.json, if not beside."),
 ]
-Tokenizer = Annotated[Path | None, typer.Option(help="A tokenizer.json, if not beside.")]
+Tokenizer = Annotated[
+    Path | None, typer.Option(help="A tokenizer.json, or SentencePiece's .model, if not beside.")
+]
 Activation = Annotated[
     str | None, typer.Option(help="gelu, quick_gelu or gelu_tanh, where no file says.")
 ]
@@ -47,7 +49,7 @@ def convert(
     overwrite: Overwrite = False,
     json: Json = False,
 ) -> None:
-    """Convert weights of OpenAI, OpenCLIP or Hugging Face CLIP to a bundle, and compare the two."""
+    """Convert weights of OpenAI, OpenCLIP or Hugging Face to a bundle, and compare the two."""
     from clipworks.cli.console import print_json, result_console
     from clipworks.extras import require
 

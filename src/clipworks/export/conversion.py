@@ -9,7 +9,8 @@ from typing import Any
 
 from clipworks.encoders.bundle import BundleCard, is_bundle, read_bundle
 from clipworks.errors import SettingsError
-from clipworks.export.input_specs import image_spec_of, text_spec_of, tokenizer_of
+from clipworks.export.input_specs import image_spec_of
+from clipworks.export.text_inputs import TextInputs, text_inputs_of
 from clipworks.export.to_bundle import ConversionReport, write_bundle
 from clipworks.models.checkpoints import Checkpoint, load_checkpoint
 from clipworks.models.config import ClipConfig
@@ -33,7 +34,7 @@ class ConversionSettings:
         config: the content of the configuration that belongs beside the weights.
         hints: what the caller knows better than the files.
         preset: of preprocessing: `openai`, `imagenet` or `siglip`.
-        tokenizer: a `tokenizer.json`.
+        tokenizer: a `tokenizer.json`, or SentencePiece's `.model`.
         overwrite: replace a bundle that stands there.
     """
 
@@ -74,8 +75,9 @@ def convert_checkpoint(
         card, tokenizer, checkpoint = _describe_bundle(path, settings)
     else:
         checkpoint = load_checkpoint(path, hints=settings.hints, config=settings.config)
-        tokenizer = tokenizer_of(checkpoint, settings.tokenizer)
-        card = _describe_checkpoint(checkpoint, tokenizer, path, settings)
+        texts = text_inputs_of(checkpoint, settings.tokenizer)
+        card = _describe_checkpoint(checkpoint, texts, path, settings)
+        tokenizer = texts.tokenizer_json
     report = write_bundle(
         checkpoint.model, out, card=card, tokenizer_json=tokenizer, overwrite=settings.overwrite
     )
@@ -104,7 +106,7 @@ def _describe_bundle(
 
 
 def _describe_checkpoint(
-    checkpoint: Checkpoint, tokenizer: bytes, path: Path, settings: ConversionSettings
+    checkpoint: Checkpoint, texts: TextInputs, path: Path, settings: ConversionSettings
 ) -> BundleCard:
     model = checkpoint.model
     return BundleCard(
@@ -113,7 +115,7 @@ def _describe_checkpoint(
         source=settings.source or str(path),
         embedding_dim=model.config.embed_dim,
         image=image_spec_of(checkpoint, settings.config, settings.preset),
-        text=text_spec_of(checkpoint, tokenizer),
+        text=texts.spec,
         activation=model.config.vision.activation,
         logit_scale=float(model.logit_scale.detach().exp()),
         logit_bias=0.0 if model.logit_bias is None else float(model.logit_bias.detach()),

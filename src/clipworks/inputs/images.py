@@ -22,8 +22,10 @@ from clipworks.inputs.specs import ImageSpec
 class ImageTransform:
     """Turns decoded pictures into a model's pixels.
 
-    With `orient_exif` and `rescale_16bit` off and `transparency="drop"`, the result is open_clip's
-    to the last bit: it resizes in the picture's own colour mode, and converts to RGB afterwards.
+    With `orient_exif` and `rescale_16bit` off, the result is open_clip's to the last bit with the
+    spec's other defaults (it resizes in the picture's own colour mode, and converts to RGB
+    afterwards), and that of transformers' processors on Pillow with what
+    `transformers_defaults` states.
     Safe to call from many threads at once.
     """
 
@@ -46,7 +48,10 @@ class ImageTransform:
         return pixels
 
     def _write(self, image: Image.Image, out: Float32[np.ndarray, "3 h w"]) -> None:
-        rgb = np.asarray(_to_rgb(fit(self._prepare(image), self.spec)))  # (h, w, 3)
+        image = self._prepare(image)
+        if self.spec.rgb_conversion == "before_resize":
+            image = _to_rgb(image)
+        rgb = np.asarray(_to_rgb(fit(image, self.spec)))  # (h, w, 3)
         # torchvision's operations, in its order: another order changes the last bit
         np.divide(rgb.transpose(2, 0, 1), np.float32(255), out=out, dtype=np.float32)
         np.subtract(out, self._mean, out=out)

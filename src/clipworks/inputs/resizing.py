@@ -1,7 +1,7 @@
 """Where a picture's pixels end up: resize, then crop or pad, in the picture's own colour mode.
 
-The arithmetic, rounding included, is that of torchvision and open_clip, so that results agree to
-the last bit. Sizes are (width, height), as in Pillow.
+The arithmetic, rounding included, is that of torchvision and open_clip, or of transformers where
+the spec says so, so that results agree to the last bit. Sizes are (width, height), as in Pillow.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import math
 from PIL import Image
 from PIL.Image import Resampling
 
-from clipworks.inputs.specs import ImageSpec
+from clipworks.inputs.specs import CropRounding, ImageSpec
 
 _FILTERS = {
     "nearest": Resampling.NEAREST,
@@ -34,11 +34,11 @@ def fit(image: Image.Image, spec: ImageSpec) -> Image.Image:
     target = (spec.width, spec.height)
     size = resized_size(image.size, spec)
     if size[0] * size[1] > MAX_RESIZED_PIXELS and spec.resize == "shortest":
-        return _resize_centre(image, size, target, filter_=_FILTERS[spec.interpolation])
+        return _resize_centre(image, size, spec)
     resized = image.resize(size, _FILTERS[spec.interpolation])
     if spec.resize == "longest":
         return _pad(resized, target, spec.fill)
-    return _crop_centre(resized, target)
+    return _crop_centre(resized, target, spec.crop_rounding)
 
 
 def resized_size(size: tuple[int, int], spec: ImageSpec) -> tuple[int, int]:
@@ -56,15 +56,19 @@ def resized_size(size: tuple[int, int], spec: ImageSpec) -> tuple[int, int]:
     return max(1, round(width / ratio)), max(1, round(height / ratio))
 
 
-def _crop_centre(image: Image.Image, target: tuple[int, int]) -> Image.Image:
+def _crop_centre(
+    image: Image.Image, target: tuple[int, int], rounding: CropRounding
+) -> Image.Image:
     if image.size == target:
         return image
-    left, top = (_crop_start(have, want) for have, want in zip(image.size, target, strict=True))
+    left, top = (
+        _crop_start(have, want, rounding) for have, want in zip(image.size, target, strict=True)
+    )
     return image.crop((left, top, left + target[0], top + target[1]))
 
 
-def _crop_start(have: int, want: int) -> int:
-    return round((have - want) / 2)
+def _crop_start(have: int, want: int, rounding: CropRounding) -> int:
+    return round((have - want) / 2) if rounding == "nearest" else (have - want) // 2
 
 
 def _pad(image: Image.Image, target: tuple[int, int], fill: int) -> Image.Image:
@@ -79,20 +83,23 @@ def _pad(image: Image.Image, target: tuple[int, int], fill: int) -> Image.Image:
     return padded
 
 
-def _resize_centre(
-    image: Image.Image, size: tuple[int, int], target: tuple[int, int], *, filter_: Resampling
-) -> Image.Image:
-    """What `_crop_centre(image.resize(size), target)` gives, without the pixels outside."""
-    spans = [_source_span(*axis) for axis in zip(image.size, size, target, strict=True)]
+def _resize_centre(image: Image.Image, size: tuple[int, int], spec: ImageSpec) -> Image.Image:
+    """What `_crop_centre(image.resize(size), ...)` gives, without the pixels outside."""
+    target = (spec.width, spec.height)
+    axes = zip(image.size, size, target, strict=True)
+    spans = [_source_span(*axis, rounding=spec.crop_rounding) for axis in axes]
     (left, right, start_x, stop_x), (top, bottom, start_y, stop_y) = spans
     part = image.crop((left, top, right, bottom))
-    return part.resize(target, filter_, box=(start_x, start_y, stop_x, stop_y))
+    box = (start_x, start_y, stop_x, stop_y)
+    return part.resize(target, _FILTERS[spec.interpolation], box=box)
 
 
-def _source_span(have: int, resized: int, want: int) -> tuple[int, int, float, float]:
+def _source_span(
+    have: int, resized: int, want: int, *, rounding: CropRounding
+) -> tuple[int, int, float, float]:
     """One axis: the source pixels that the crop depends on, and the crop's place among them."""
     scale = have / resized
-    first = _crop_start(resized, want)
+    first = _crop_start(resized, want, rounding)
     start, stop = first * scale, (first + want) * scale
     margin = _WIDEST_SUPPORT * max(scale, 1.0) + 1
     low = max(0, math.floor(start - margin))

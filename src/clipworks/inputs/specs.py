@@ -12,7 +12,9 @@ from clipworks.errors import SettingsError
 Resize = Literal["shortest", "longest", "squash"]
 Interpolation = Literal["bicubic", "bilinear", "nearest", "lanczos"]
 Transparency = Literal["drop", "white"]
-Cleaning = Literal["whitespace", "canonicalize", "none"]
+RgbConversion = Literal["after_resize", "before_resize"]
+CropRounding = Literal["nearest", "down"]
+Cleaning = Literal["whitespace", "canonicalize", "siglip", "none"]
 
 OPENAI_MEAN = (0.48145466, 0.4578275, 0.40821073)
 OPENAI_STD = (0.26862954, 0.26130258, 0.27577711)
@@ -34,7 +36,11 @@ class ImageSpec:
         orient_exif: turn the picture as its EXIF orientation says (open_clip does not).
         rescale_16bit: scale 16-bit pictures to 8 bits (open_clip clips them).
         transparency: `drop` forgets the alpha channel, as open_clip does; `white` first lays the
-            picture on white.
+            picture on white, as transformers does.
+        rgb_conversion: `after_resize`, as open_clip does, or `before_resize`, as transformers does;
+            grey, palette and CMYK pictures differ.
+        crop_rounding: where a crop begins when half of what is left over is no whole pixel:
+            `nearest` (and even), as torchvision does, or `down`, as transformers does.
 
     Raises:
         SettingsError: a value is not one of these.
@@ -50,11 +56,15 @@ class ImageSpec:
     orient_exif: bool = True
     rescale_16bit: bool = True
     transparency: Transparency = "drop"
+    rgb_conversion: RgbConversion = "after_resize"
+    crop_rounding: CropRounding = "nearest"
 
     def __post_init__(self) -> None:
         _check_choice("resize", self.resize, Resize)
         _check_choice("interpolation", self.interpolation, Interpolation)
         _check_choice("transparency", self.transparency, Transparency)
+        _check_choice("rgb_conversion", self.rgb_conversion, RgbConversion)
+        _check_choice("crop_rounding", self.crop_rounding, CropRounding)
         if self.height < 1 or self.width < 1:
             raise SettingsError(f"a picture of {self.width} x {self.height} pixels has none")
         if len(self.mean) != 3 or len(self.std) != 3 or 0 in self.std:
@@ -83,8 +93,10 @@ class TextSpec:
     Attributes:
         context_length: tokens, the end token included.
         cleaning: `whitespace` (CLIP: mend mojibake, unescape HTML, single spaces),
-            `canonicalize` (SigLIP: also strip punctuation), or `none`.
-        lowercase: whether the text is lower-cased.
+            `canonicalize` (SigLIP in open_clip: also strip punctuation), `siglip` (SigLIP in
+            transformers: strip punctuation, then SentencePiece's own table of characters), or
+            `none`.
+        lowercase: whether the text is lower-cased; a tokenizer may do so by itself.
         start_id: the token put before the text, or None.
         end_id: the token put after the text, or None.
         pad_id: fills the context up to its length.

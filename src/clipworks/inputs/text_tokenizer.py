@@ -5,6 +5,7 @@ Axes: text (texts in a batch), context (token positions).
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import final
@@ -15,8 +16,9 @@ from tokenizers import Tokenizer
 
 from clipworks.arrays import Tokens
 from clipworks.errors import BundleError, InvalidTextError, SettingsError
+from clipworks.inputs.character_table import take_character_table
 from clipworks.inputs.specs import TextSpec
-from clipworks.inputs.text_cleaning import clean_text
+from clipworks.inputs.text_cleaning import clean_for_siglip, clean_text
 
 
 @final
@@ -37,7 +39,11 @@ class TextTokenizer:
 
     def __init__(self, tokenizer_json: bytes | Path, spec: TextSpec) -> None:
         self.spec = spec
-        self._tokenizer = _read_tokenizer(tokenizer_json)
+        content, self._table = _read_content(tokenizer_json), None
+        if spec.cleaning == "siglip":  # the one reference that SentencePiece itself serves
+            content, self._table = take_character_table(content)
+        self._tokenizer = _build_tokenizer(content)
+        self._special = _special_pattern(self._tokenizer)
         self._start = [] if spec.start_id is None else [spec.start_id]
         self._end = [] if spec.end_id is None else [spec.end_id]
         self._check_ids()
@@ -81,16 +87,21 @@ class TextTokenizer:
         return self._tokenizer.decode(kept, skip_special_tokens=False).strip()
 
     def _encode(self, texts: Sequence[str]) -> list[list[int]]:
-        spec = self.spec
-        cleaned = [
-            clean_text(text, spec.cleaning, lowercase=spec.lowercase) for text in _checked(texts)
-        ]
+        cleaned = [self._clean(text) for text in _checked(texts)]
         try:
+            if self._table is not None:
+                cleaned = [self._table(text) for text in cleaned]
             encodings = self._tokenizer.encode_batch_fast(cleaned, add_special_tokens=False)
         except (TypeError, UnicodeEncodeError) as error:
             index = _find_half_character(cleaned)
             raise InvalidTextError(f"text {index} holds half of a surrogate pair") from error
         return [encoding.ids for encoding in encodings]
+
+    def _clean(self, text: str) -> str:
+        spec = self.spec
+        if spec.cleaning == "siglip":
+            return clean_for_siglip(text, lowercase=spec.lowercase, special=self._special)
+        return clean_text(text, spec.cleaning, lowercase=spec.lowercase)
 
     def _check_ids(self) -> None:
         size = self.vocab_size
@@ -102,19 +113,31 @@ class TextTokenizer:
                 )
 
 
-def _read_tokenizer(tokenizer_json: bytes | Path) -> Tokenizer:
+def _read_content(tokenizer_json: bytes | Path) -> bytes:
+    if isinstance(tokenizer_json, bytes):
+        return tokenizer_json
     try:
-        is_path = isinstance(tokenizer_json, Path)
-        content = tokenizer_json.read_bytes() if is_path else tokenizer_json
-        tokenizer = Tokenizer.from_buffer(content)
+        return tokenizer_json.read_bytes()
     except OSError as error:
         raise BundleError(f"{tokenizer_json} cannot be read: {error.strerror}") from error
+
+
+def _build_tokenizer(content: bytes) -> Tokenizer:
+    try:
+        tokenizer = Tokenizer.from_buffer(content)
     except Exception as error:
         # the bindings raise a bare Exception for whatever is wrong with the JSON
         raise BundleError(f"tokenizer.json cannot be read: {error}") from error
     tokenizer.no_truncation()
     tokenizer.no_padding()
     return tokenizer
+
+
+def _special_pattern(tokenizer: Tokenizer) -> re.Pattern[str] | None:
+    """Matches the name of a special token, as one group."""
+    added = tokenizer.get_added_tokens_decoder().values()
+    names = [re.escape(token.content) for token in added if token.special]
+    return re.compile(f"({'|'.join(names)})") if names else None
 
 
 def _checked(texts: Sequence[str]) -> Sequence[str]:

@@ -28,6 +28,7 @@ _SHARDED = ("model.safetensors.index.json", "pytorch_model.bin.index.json")
 _SUFFIXES = {".safetensors", ".bin", ".pt", ".pth"}
 _WRAPPERS = ("state_dict", "model")
 _PREFIXES = ("module.", "_orig_mod.")
+_POINTER = b"version https://git-lfs.github.com/"
 
 # What torch's weights-only unpickler raises on a file that is damaged or holds more than tensors.
 _UNREADABLE = (
@@ -86,10 +87,28 @@ def read_tensor_file(path: Path) -> TensorFile:
     """
     if path.name.endswith(".index.json"):
         return TensorFile(path, _strip_prefixes(_read_shards(path)))
+    refuse_pointer(path)
     if path.suffix == ".safetensors":
         tensors, metadata = _read_safetensors(path)
         return TensorFile(path, _strip_prefixes(tensors), metadata)
     return TensorFile(path, _strip_prefixes(_read_pickled(path)))
+
+
+def refuse_pointer(path: Path) -> None:
+    """Tell a file from the note that Git leaves in its place.
+
+    Raises:
+        CheckpointError: it is such a note.
+    """
+    try:
+        with path.open("rb") as file:
+            start = file.read(len(_POINTER))
+    except OSError as error:
+        raise CheckpointError(f"{path} cannot be read: {error.strerror}") from error
+    if start == _POINTER:
+        raise CheckpointError(
+            f"{path} is a Git LFS pointer, not the file itself: run git lfs pull in its folder"
+        )
 
 
 def read_json(path: Path) -> dict[str, Any]:

@@ -1,14 +1,13 @@
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from clipworks.errors import CheckpointError
-from clipworks.export.input_specs import image_spec_of, text_spec_of, tokenizer_of
-from clipworks.inputs import OPENAI_MEAN, OPENAI_STD, special_ids
+from clipworks.export.input_specs import image_spec_of
+from clipworks.inputs import OPENAI_MEAN, OPENAI_STD
 from clipworks.models.checkpoints import Checkpoint
 from clipworks.models.dialects.dialect import TokenizerFacts
-from tests.support.tiny import tiny_clip, tiny_siglip, tiny_tokenizer
+from tests.support.tiny import tiny_clip, tiny_siglip
 
 # Facts of public files: openai/clip-vit-base-patch32's preprocessor_config.json, its newer form,
 # and a preprocess_cfg as open_clip's push_to_hf_hub writes it.
@@ -49,6 +48,8 @@ def test_clips_own_image_processor(stated):
         16, 16, "shortest", "bicubic"
     )  # fmt: skip
     assert (spec.mean, spec.std) == (OPENAI_MEAN, OPENAI_STD)
+    assert (spec.transparency, spec.rgb_conversion) == ("white", "before_resize")
+    assert spec.crop_rounding == "down"
 
 
 def test_an_image_processor_that_squashes():
@@ -102,46 +103,3 @@ def test_where_nobody_says_the_caller_is_asked(dialect):
 def test_what_we_cannot_do_is_refused(change, message):
     with pytest.raises(CheckpointError, match=message):
         image_spec_of(checkpoint(preprocessing={**HUGGING_FACE, **change}), None, None)
-
-
-def test_the_text_spec_follows_the_tokenizer():
-    tokenizer = tiny_tokenizer()
-    start, end = special_ids(tokenizer)
-    facts = TokenizerFacts(pad_id=end, start_id=start, end_id=end)
-    spec = text_spec_of(checkpoint(tokenizer=facts), tokenizer)
-    assert (spec.context_length, spec.start_id, spec.end_id, spec.pad_id) == (12, start, end, end)
-    assert (spec.cleaning, spec.lowercase) == ("whitespace", True)
-
-
-def test_open_clips_canonical_cleaning_is_kept():
-    facts = TokenizerFacts(options={"clean": "canonicalize"})
-    assert text_spec_of(checkpoint(tokenizer=facts), tiny_tokenizer()).cleaning == "canonicalize"
-
-
-def test_a_tokenizer_of_another_model_is_refused():
-    with pytest.raises(CheckpointError, match="belongs to another model"):
-        text_spec_of(checkpoint(tokenizer=TokenizerFacts(end_id=7)), tiny_tokenizer())
-
-
-def test_the_tokenizer_beside_the_weights_is_taken(tmp_path):
-    path = tmp_path / "tokenizer.json"
-    path.write_bytes(tiny_tokenizer())
-    found = tokenizer_of(checkpoint(tokenizer=TokenizerFacts(files=(path,))), None)
-    assert special_ids(found) == special_ids(tiny_tokenizer())
-    assert tokenizer_of(checkpoint(), path) == found
-
-
-def test_a_vocabulary_without_a_tokenizer_is_asked_for():
-    with pytest.raises(CheckpointError, match="vocabulary of 540 tokens"):
-        tokenizer_of(checkpoint(), None)
-
-
-def test_clips_own_vocabulary_ships_with_us():
-    big = tiny_clip(vocab_size=49408)
-    tokenizer = tokenizer_of(replace(checkpoint(), model=big), None)
-    assert special_ids(tokenizer) == (49406, 49407)
-
-
-def test_a_foreign_tokenizer_is_named():
-    with pytest.raises(CheckpointError, match="'bert-base-uncased'"):
-        tokenizer_of(checkpoint(tokenizer=TokenizerFacts(name="bert-base-uncased")), None)

@@ -1,5 +1,6 @@
 import json
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -7,10 +8,12 @@ import pytest
 from PIL import Image
 
 from clipworks.inputs import ImageSpec, ImageTransform, decode_image
+from clipworks.inputs.library_settings import read_transformers_settings, transformers_defaults
 from tests.unit.inputs.pictures import exif, noise
 
 GOLDEN = Path(__file__).parents[2] / "golden" / "preprocess"
 CONFIGS = json.loads((GOLDEN / "configs.json").read_text())
+PROCESSORS = json.loads((GOLDEN / "transformers.json").read_text())
 PLAIN = {"mean": (0.0, 0.0, 0.0), "std": (1.0, 1.0, 1.0)}
 
 
@@ -174,3 +177,56 @@ def test_threads_share_one_transform():
     with ThreadPoolExecutor(8) as pool:
         pixels = list(pool.map(transform, images))
     assert np.array_equal(np.stack(pixels), transform.batch(images))
+
+
+class TestTransformers:
+    """What its image processors, those that use Pillow, make of the same pictures."""
+
+    @pytest.fixture
+    def expected(self):
+        with np.load(GOLDEN / "transformers.npz") as stored:
+            return dict(stored)
+
+    @staticmethod
+    def transform(name: str) -> ImageTransform:
+        spec = read_transformers_settings(PROCESSORS[name], transformers_defaults(20))
+        return ImageTransform(replace(spec, orient_exif=False, rescale_16bit=False))
+
+    @pytest.mark.parametrize("name", PROCESSORS)
+    def test_every_picture_has_the_same_levels(self, name, expected):
+        transform = self.transform(name)
+        mean, std = (
+            np.array(each)[:, None, None] for each in (transform.spec.mean, transform.spec.std)
+        )
+        files = [key.split("|")[0] for key in expected if key.endswith(f".png|{name}")]
+        assert len(files) == 11
+        for file in files:
+            pixels = transform(decode_image(GOLDEN / file)).astype(np.float64)
+            levels = np.rint((pixels * std + mean) * 255)
+            assert np.array_equal(levels, expected[f"{file}|{name}"]), file
+
+    @pytest.mark.parametrize("name", PROCESSORS)
+    def test_every_level_gives_the_same_number(self, name, expected):
+        transform = self.transform(name)
+        side = transform.spec.width
+        picture = np.zeros((side * side, 3), np.uint8)
+        picture[:256] = np.arange(256)[:, None]
+        image = Image.fromarray(picture.reshape(side, side, 3))
+        pixels = transform(image).reshape(3, -1)[:, :256]
+        assert np.array_equal(pixels, expected[f"levels|{name}"])
+
+    @pytest.mark.parametrize(
+        ("change", "files"),
+        [
+            ({"rgb_conversion": "after_resize"}, {"palette_61x48.png", "bilevel_43x37.png"}),
+            ({"transparency": "drop"}, {"rgba_41x53.png", "gray_LA_35x40.png"}),
+            ({"crop_rounding": "nearest"}, {"rgb_71x45.png", "rgb_upscale_17x20.png"}),
+        ],
+    )
+    def test_the_pictures_tell_the_libraries_apart(self, change, files):
+        """Else the tests above show less than they seem to."""
+        theirs = self.transform("clip")
+        ours = ImageTransform(replace(theirs.spec, **change))
+        for file in files:
+            image = decode_image(GOLDEN / file)
+            assert not np.array_equal(ours(image.copy()), theirs(image)), file

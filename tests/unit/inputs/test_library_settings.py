@@ -50,3 +50,32 @@ def test_what_is_no_colour_is_refused(read, colour):
 def test_what_keeps_the_aspect_uncropped_is_refused():
     with pytest.raises(CheckpointError, match="does not crop"):
         read_transformers_settings({"size": 32, "do_center_crop": False}, USUAL)
+
+
+def test_a_processors_class_has_its_own_defaults():
+    siglip = read_transformers_settings({"image_processor_type": "SiglipImageProcessor"}, USUAL)
+    assert (siglip.height, siglip.width, siglip.resize) == (224, 224, "squash")
+    assert (siglip.interpolation, siglip.mean) == ("bicubic", (0.5, 0.5, 0.5))
+    size = {"height": 32, "width": 32}
+    newer = {"image_processor_type": "Siglip2ImageProcessorFast", "size": size}
+    assert read_transformers_settings(newer, USUAL).interpolation == "bilinear"
+
+
+def test_what_is_stated_as_null_is_left_out():
+    stated = {"do_center_crop": None, "crop_size": None, "size": {"height": 8, "width": 8}}
+    spec = read_transformers_settings({**stated, "do_pad": None, "rescale_factor": None}, USUAL)
+    assert (spec.height, spec.resize) == (8, "squash")
+
+
+def test_pixels_that_are_not_normalised_stay_between_0_and_1():
+    spec = read_transformers_settings({"do_normalize": False}, USUAL)
+    assert (spec.mean, spec.std) == ((0.0, 0.0, 0.0), (1.0, 1.0, 1.0))
+
+
+@pytest.mark.parametrize(
+    "stated",
+    [{"do_resize": False}, {"do_rescale": False}, {"do_pad": True}, {"rescale_factor": 0.0078125}],
+)
+def test_other_steps_are_refused(stated):
+    with pytest.raises(CheckpointError, match=next(iter(stated))):
+        read_transformers_settings(stated, USUAL)

@@ -1,5 +1,6 @@
 import html
 import itertools
+import re
 import string
 
 import ftfy
@@ -7,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from clipworks.inputs.text_cleaning import clean_text, mend_text
+from clipworks.inputs.text_cleaning import clean_for_siglip, clean_text, mend_text
 
 PLAIN = [chr(code) for code in range(0x20, 0x7F) if chr(code) != "&"] + ["\t", "\n"]
 
@@ -76,3 +77,25 @@ def test_canonicalizing_drops_punctuation(text, cleaned):
 def test_no_cleaning_leaves_the_text():
     assert clean_text(" A &amp; B ", "none", lowercase=False) == " A &amp; B "
     assert clean_text(" A &amp; B ", "none", lowercase=True) == " a &amp; b "
+
+
+@pytest.mark.parametrize(
+    ("text", "cleaned"),
+    [
+        ("", "\u2581"),
+        ("A Cat.", "\u2581a cat"),
+        ("  spaced \t out  ", "\u2581 spaced out"),  # what comes first stays
+        ("- a_b, c", "\u2581 ab c"),
+        ("caf\u00c3\u00a9 &amp;", "\u2581caf\u00e3\u00a9 amp"),  # nothing is mended
+        ("\u2581x\u2581", "\u2581 x"),
+        ("\u039f\u0394\u039f\u03a3", "\u2581\u03bf\u03b4\u03bf\u03c2"),  # a sigma at a word's end
+    ],
+)
+def test_siglips_cleaning_is_that_of_transformers(text, cleaned):
+    assert clean_text(text, "siglip", lowercase=True) == cleaned
+
+
+def test_siglips_special_names_stay():
+    special = re.compile("(</s>|<unk>)")
+    cleaned = clean_for_siglip("A </s> b.<unk>, <pad>", lowercase=False, special=special)
+    assert cleaned == "\u2581A</s>b<unk>pad"

@@ -12,6 +12,7 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors
 
 from clipworks.errors import BundleError, InvalidTextError, SettingsError
 from clipworks.inputs import TextSpec, TextTokenizer, clean_text, clip_tokenizer_json
+from clipworks.inputs.sentencepiece_file import tokenizer_from_sentencepiece
 
 GOLDEN = Path(__file__).parents[2] / "golden" / "tokenizer"
 ROWS = json.loads((GOLDEN / "open_clip_simple_tokenizer.json").read_text())["rows"]
@@ -185,3 +186,29 @@ def test_forking_afterwards_prints_nothing():
         command, env=settings, capture_output=True, text=True, check=False, timeout=60
     )
     assert (done.returncode, done.stderr) == (0, "")
+
+
+class TestSiglip:
+    """What goes on to SentencePiece's table; its ids are in test_sentencepiece_file."""
+
+    @pytest.fixture
+    def tokenizer(self):
+        content = (GOLDEN / "sentencepiece" / "unigram.model").read_bytes()
+        spec = TextSpec(8, "siglip", start_id=None, end_id=1, pad_id=1)
+        return TextTokenizer(tokenizer_from_sentencepiece(content, "siglip"), spec)
+
+    def test_the_table_takes_the_longest_match(self, tokenizer):
+        whole, parts = tokenizer(["caf\u00e9", "cafe\u0301"])
+        assert np.array_equal(whole, parts)
+
+    def test_a_special_name_is_its_token(self, tokenizer):
+        ids = tokenizer(["a <unk> a"])[0].tolist()
+        assert ids[1] == 2
+        assert ids[3:] == [1] * 5
+
+    def test_half_a_surrogate_pair_is_named(self, tokenizer):
+        with pytest.raises(InvalidTextError, match="text 1 holds half of a surrogate pair"):
+            tokenizer(["a", "b\ud800"])
+
+    def test_decoding_gives_the_cleaned_words(self, tokenizer):
+        assert tokenizer.decode(tokenizer(["A red CAT!"])[0]) == "a red cat"

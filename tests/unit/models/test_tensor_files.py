@@ -78,6 +78,17 @@ class TestHostileFiles:
         with pytest.raises(CheckpointError, match="not readable as safetensors"):
             read_tensor_file(tmp_path / "w.safetensors")
 
+    @pytest.mark.parametrize("name", ["w.safetensors", "w.bin"])
+    def test_a_note_of_gits_in_the_files_place(self, tmp_path, name):
+        note = "version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 813\n"
+        (tmp_path / name).write_text(note)
+        with pytest.raises(CheckpointError, match=r"Git LFS pointer.*git lfs pull"):
+            read_tensor_file(tmp_path / name)
+
+    def test_a_file_that_is_not_there(self, tmp_path):
+        with pytest.raises(CheckpointError, match="cannot be read: No such file"):
+            read_tensor_file(tmp_path / "absent.safetensors")
+
     @pytest.mark.parametrize("share", [0, 0.3, 0.9])
     def test_truncated_pickle(self, tmp_path, share):
         torch.save(TENSORS, tmp_path / "whole.pt")

@@ -26,6 +26,7 @@ _TOKENIZER_FILES = (
     "vocab.json",
     "merges.txt",
     "vocab.txt",
+    "tokenizer.model",
     "spiece.model",
     "sentencepiece.bpe.model",
 )
