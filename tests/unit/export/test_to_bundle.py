@@ -79,10 +79,10 @@ def test_converting_twice_gives_one_fingerprint(converted, tokenizer, tmp_path):
 def test_a_model_that_came_out_wrong_is_not_written(tokenizer, tmp_path, monkeypatch):
     real = to_bundle.export_graphs
 
-    def export_another(model, folder):
+    def export_another(model, folder, card=None):
         with torch.no_grad():
             model.visual.projection.weight.mul_(-1)
-        real(model, folder)
+        real(model, folder, card)
         with torch.no_grad():
             model.visual.projection.weight.mul_(-1)
 
