@@ -72,6 +72,7 @@ def main() -> None:
         listed_again=listed_again,
     )
     tags, left_out = leave_out_copies(all_tags)
+    left_out |= additions["unread_exports"]["repositories"]
     architectures = {
         tag.architecture: describe_architecture(tag.architecture, tag.config, sources)
         for tag in tags
@@ -203,7 +204,6 @@ def add_models(architectures: dict[str, Fields], entries: list[Fields], sources:
             architectures[architecture] = lengthen(like, model)
         licence = find_licence(model["name"], "", family, sources.additions["licences"])
         twin = known[model["figures_of"]] if model["figures_of"] else None
-        exports = sources.additions["ready_exports"]["transformers"]["repositories"]
         entries.append(
             {
                 "name": model["name"],
@@ -216,9 +216,7 @@ def add_models(architectures: dict[str, Fields], entries: list[Fields], sources:
                 "preprocessing": preprocessing_of(model["layout"]),
                 "licence": licence.get("licence"),
                 "attribution": licence.get("attribution"),
-                "ready_export": {"repository": exports[model["name"]], "layout": "transformers"}
-                if model["name"] in exports
-                else None,
+                "ready_export": None,
                 "published": twin["published"]
                 if twin
                 else sources.other_figures.get(model["name"]),

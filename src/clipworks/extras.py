@@ -11,6 +11,9 @@ _EXTRA_OF_MODULE = {
     "torch": "torch",
     "onnx": "torch",
     "onnxscript": "torch",
+    "open_clip": "open_clip",
+    "timm": "open_clip",
+    "transformers": "open_clip",
     "pillow_heif": "heif",
 }
 

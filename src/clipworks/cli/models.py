@@ -111,11 +111,7 @@ def models(
         print_json([asdict(row) for row in rows])
         return
     if not rows:
-        where = "on this machine" if installed else "in the catalogue"
-        having = f" has {' and '.join(map(repr, words))} in its name, family, licence or state"
-        raise SettingsError(
-            f"no model {where}{having if words else ''}: clipworks models lists all"
-        )
+        raise _nothing_found(words or [], installed=installed)
     console = result_console()
     table = models_table(rows, width=console.width)
     console.print(table)
@@ -127,6 +123,13 @@ def models(
     if len(titles) < len(_TITLES):
         notes.append("a wider terminal shows more, --json everything")
     console.print("; ".join(notes), style="dim", markup=False)
+
+
+def _nothing_found(words: list[str], *, installed: bool) -> SettingsError:
+    where = "on this machine" if installed else "in the catalogue"
+    wanted = " and ".join(repr(word) for word in words)
+    having = f" has {wanted} in its name, family, licence or state" if words else ""
+    return SettingsError(f"no model {where}{having}: clipworks models lists all")
 
 
 def list_models() -> list[ModelRow]:

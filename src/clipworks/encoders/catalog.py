@@ -203,7 +203,8 @@ def _index() -> dict[str, CatalogEntry]:
 def _parse(fields: dict[str, Any], shape: dict[str, Any]) -> CatalogEntry:
     text = dict(shape["text"])
     tokenizer = text.pop("tokenizer")
-    specials = {} if tokenizer == OWN_TOKENIZER else {"start_id": None, "end_id": None}
+    if tokenizer != OWN_TOKENIZER:
+        text |= {"start_id": None, "end_id": None}
     side = shape["image_size"]
     towers = shape["image_parameters"], shape["text_parameters"]
     return CatalogEntry(
@@ -212,7 +213,7 @@ def _parse(fields: dict[str, Any], shape: dict[str, Any]) -> CatalogEntry:
         aliases=tuple(fields["aliases"]),
         weight_files=tuple(fields["weight_files"]),
         image=ImageSpec.from_json({"height": side, "width": side, **fields["preprocessing"]}),
-        text=TextSpec(**text, **specials),
+        text=TextSpec.from_json(text),
         tokenizer=tokenizer,
         num_parameters=sum(towers) + shape["other_parameters"],
         ready_export=ReadyExport(**fields["ready_export"]) if fields["ready_export"] else None,
