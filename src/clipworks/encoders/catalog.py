@@ -44,7 +44,9 @@ class ReadyExport:
 
 @dataclass(frozen=True)
 class PublishedFigures:
-    """Zero-shot figures as published by open_clip, 0..1; None where there is none.
+    """Zero-shot figures, 0..1, as published by open_clip, or else by the model's authors.
+
+    None where no source was found.
 
     Attributes:
         imagenet_top1: accuracy on ImageNet-1k.
