@@ -16,11 +16,14 @@ _EXTRA_OF_MODULE = {
     "matplotlib": "plots",
     "onnx": "torch",
     "onnxscript": "torch",
+    "open_clip": "open_clip",
     "openvino": "openvino",
     "pillow_heif": "heif",
     "sentencepiece": "torch",
     "tensorrt": "tensorrt",
+    "timm": "open_clip",
     "torch": "torch",
+    "transformers": "open_clip",
     "urllib3": "kserve",
 }
 

@@ -197,19 +197,20 @@ class _StoreHandler(_Handler):
         )
         if path in fake.damaged:
             content = content[:-1] + bytes([content[-1] ^ 1])
-        begin = self._first_byte()
-        body = content[begin:]
+        begin, end = self._asked_bytes(len(content))
+        body = content[begin:end]
         headers = {"Accept-Ranges": "bytes", "ETag": f'"{sha256}"'}
-        if begin:
-            headers["Content-Range"] = f"bytes {begin}-{len(content) - 1}/{len(content)}"
+        partial = self.headers["Range"] is not None
+        if partial:
+            headers["Content-Range"] = f"bytes {begin}-{end - 1}/{len(content)}"
         if limits := fake.broken_after.get(path):
-            self._send_part(headers, body, limits.pop(0), partial=bool(begin))
+            self._send_part(headers, body, limits.pop(0), partial=partial)
         else:
-            self.send(206 if begin else 200, headers, body)
+            self.send(206 if partial else 200, headers, body)
 
-    def _first_byte(self) -> int:
-        asked = self.headers["Range"]
-        return int(asked.removeprefix("bytes=").partition("-")[0]) if asked else 0
+    def _asked_bytes(self, size: int) -> tuple[int, int]:
+        first, _, last = (self.headers["Range"] or "").removeprefix("bytes=").partition("-")
+        return int(first or 0), min(int(last) + 1, size) if last else size
 
     def _send_part(
         self, headers: dict[str, str], body: bytes, limit: int, *, partial: bool

@@ -10,9 +10,10 @@ import typer
 from clipworks.cli.options import Json
 
 Checkpoint = Annotated[
-    Path,
+    str,
     typer.Argument(
-        help="Weights: .safetensors, .bin or .pt, a folder as hubs have it, or a bundle.",
+        help="Weights: .safetensors, .bin or .pt, a folder as hubs have it, a bundle, or "
+        "open_clip:MODEL/TAG, open_clip:MODEL/FILE, open_clip:FOLDER for any model of open_clip.",
         show_default=False,
     ),
 ]
@@ -49,7 +50,11 @@ def convert(
     overwrite: Overwrite = False,
     json: Json = False,
 ) -> None:
-    """Convert weights of OpenAI, OpenCLIP or Hugging Face to a bundle, and compare the two."""
+    """Convert a checkpoint to a bundle, and compare the two.
+
+    Weights of OpenAI, OpenCLIP and Hugging Face (CLIP, SigLIP) are read here; any other model of
+    open_clip comes through clipworks[open_clip].
+    """
     from clipworks.cli.console import print_json, result_console
     from clipworks.extras import require
 
@@ -67,7 +72,14 @@ def convert(
         tokenizer=tokenizer,
         overwrite=overwrite,
     )
-    report = convert_checkpoint(checkpoint, out, settings)
+    if checkpoint.startswith("open_clip:"):
+        from clipworks.cli.download_bar import download_bar
+        from clipworks.export.open_clip_adapter import convert_open_clip
+
+        with download_bar() as watch:
+            report = convert_open_clip(checkpoint, out, settings, watch=watch)
+    else:
+        report = convert_checkpoint(Path(checkpoint), out, settings)
     card = report.bundle.card
     for note in report.notes:
         typer.echo(f"note: {note}", err=True)

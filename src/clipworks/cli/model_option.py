@@ -95,25 +95,10 @@ def pull_model(name: str, *, convert: bool = False, replace_old: bool = False) -
 def _convert(entry: CatalogEntry, watch: DownloadWatcher, *, replace_old: bool) -> Bundle:
     from clipworks.extras import require
 
-    for library in ("torch", "onnx", "onnxscript"):  # before the download, not after it
+    adapter = () if entry.loader == "native" else ("open_clip",)
+    for library in ("torch", "onnx", "onnxscript", *adapter):  # before the download, not after it
         require(library, f"converting {entry.name}")
-    from clipworks.encoders.bundle import read_bundle
-    from clipworks.encoders.bundle_store import find_stored, new_bundle
-    from clipworks.encoders.catalog import open_clip_config
-    from clipworks.encoders.hub import fetch_first
-    from clipworks.export.conversion import ConversionSettings, convert_checkpoint
+    from clipworks.export.entry_conversion import convert_entry
 
-    settings = ConversionSettings(
-        name=entry.name,
-        source=f"hf://{entry.repository}",
-        licence=entry.licence,
-        attribution=entry.attribution or "",
-        config=open_clip_config(entry),
-    )
-    checkpoint = fetch_first(entry.repository, entry.weight_files, watch=watch)
     typer.echo(f"converting {entry.name}", err=True)
-    with new_bundle(entry.name, replace=replace_old) as folder:
-        convert_checkpoint(checkpoint, folder, settings)
-    stored = find_stored(entry.name)
-    assert stored is not None
-    return read_bundle(stored, check_hashes=False)
+    return convert_entry(entry, replace_old=replace_old, watch=watch)

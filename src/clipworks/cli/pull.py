@@ -35,7 +35,8 @@ _INTERRUPTED = 130  # what shells expect of a command that Ctrl-C has ended
 def pull(name: Name, convert: Convert = False, again: Again = False, json: Json = False) -> None:
     """Download a model, ready to run, and print its folder; a stopped download goes on.
 
-    HF_ENDPOINT names a mirror, HF_TOKEN opens gated repositories.
+    CLIPWORKS_HUB_MIRROR or HF_ENDPOINT names a mirror, HF_TOKEN opens gated repositories,
+    HF_HUB_OFFLINE=1 takes what is in the cache.
 
     Bundles are kept in CLIPWORKS_CACHE.
     """

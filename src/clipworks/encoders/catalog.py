@@ -1,14 +1,15 @@
 """The models that clipworks knows by name, and where their weights are.
 
-`catalog.json` is made by `recipes/catalog` from open_clip's own tables. Its repositories and file
-names are what those tables say: no test of this project fetches them.
+`catalog.json` is made by `recipes/catalog` from open_clip's own tables and a list of additions,
+each with its source. Its repositories and file names are what those say: no test of this project
+fetches them.
 """
 
 from __future__ import annotations
 
 import difflib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
@@ -18,19 +19,14 @@ from clipworks.errors import UnknownModelError
 from clipworks.inputs.specs import ImageSpec, TextSpec
 
 Layout = Literal["open_clip", "transformers"]
+CheckpointLayout = Literal["open_clip", "transformers", "openai"]
+Loader = Literal["native", "open_clip"]
+
+OWN_TOKENIZER = "clip"
+"""The tokenizer in this package, CLIP's own, as the catalogue names it."""
 
 _BYTES_PER_PARAMETER = 4
 _PREFIXES = ("hf://", "hf-hub:", "open_clip:")
-
-
-@dataclass(frozen=True)
-class TowerSizes:
-    """A transformer's sizes: width of the residual stream, blocks, heads in a block, MLP."""
-
-    width: int
-    layers: int
-    heads: int
-    mlp_width: int
 
 
 @dataclass(frozen=True)
@@ -48,7 +44,9 @@ class ReadyExport:
 
 @dataclass(frozen=True)
 class PublishedFigures:
-    """Zero-shot figures as published by open_clip, 0..1; None where there is none.
+    """Zero-shot figures, 0..1, as published by open_clip, or else by the model's authors.
+
+    None where no source was found.
 
     Attributes:
         imagenet_top1: accuracy on ImageNet-1k.
@@ -71,52 +69,59 @@ class CatalogEntry:
 
     Attributes:
         name: architecture and tag of the weights: "ViT-B-32/laion2b_s34b_b79k".
+        architecture: in open_clip's words; of a model that open_clip does not list, one like it.
         aliases: other names for the same weights.
-        family: "clip".
+        family: "clip", "siglip", "eva", ...
+        loader: who builds it: `native` for the towers of this package, `open_clip` for the adapter.
         repository: of the hub, with the checkpoint.
+        layout: how the checkpoint's files are named and what stands beside them.
         weight_files: the checkpoint's possible names, the best first.
         embedding_dim: width of the joint space.
-        activation: of the MLPs; "quick_gelu" where the weights were trained with it.
-        image: how a picture becomes pixels.
-        text: how a text becomes tokens.
-        patch_size: pixels.
-        vocab_size: token ids.
-        vision: the image tower.
-        words: the text tower.
+        activation: of the MLPs; "quick_gelu" where the weights were trained with it; None where
+            only the checkpoint knows.
+        image: how a picture becomes pixels, as far as published tables say.
+        text: how a text becomes tokens; its special tokens are known for CLIP's tokenizer alone.
+        tokenizer: OWN_TOKENIZER, or the repository that has it.
+        image_parameters: numbers in the image tower.
+        text_parameters: numbers in the text tower.
         num_parameters: numbers in the checkpoint.
         licence: of the weights; None where it is not known.
         attribution: who made the weights; None where the licence is not known.
         ready_export: ONNX graphs that can be used without converting, if any are known.
         published: figures, if any are known.
+        config: the architecture's configuration in open_clip's words, where our towers load it.
     """
 
     name: str
+    architecture: str
     aliases: tuple[str, ...]
     family: str
+    loader: Loader
     repository: str
+    layout: CheckpointLayout
     weight_files: tuple[str, ...]
     embedding_dim: int
-    activation: str
+    activation: str | None
     image: ImageSpec
     text: TextSpec
-    patch_size: int
-    vocab_size: int
-    vision: TowerSizes
-    words: TowerSizes
+    tokenizer: str
+    image_parameters: int
+    text_parameters: int
     num_parameters: int
     licence: str | None
     attribution: str | None
     ready_export: ReadyExport | None
     published: PublishedFigures
+    config: Mapping[str, Any] | None
 
     @property
     def download_size_bytes(self) -> int:
-        """About what is downloaded: four bytes a parameter, as checkpoint or as graphs."""
+        """An estimate of what is downloaded: four bytes a parameter, as checkpoint or as graphs."""
         return self.num_parameters * _BYTES_PER_PARAMETER
 
 
 def list_entries() -> tuple[CatalogEntry, ...]:
-    """Every entry, the smaller architectures first."""
+    """Every entry, in the order of open_clip's own table."""
     return _read_catalog()
 
 
@@ -129,30 +134,17 @@ def find_entry(name: str) -> CatalogEntry | None:
     return _index().get(_simplify(name))
 
 
-def open_clip_config(entry: CatalogEntry) -> dict[str, Any]:
-    """What the model's `open_clip_config.json` says, for checkpoints without that file."""
-    vision, words, image = entry.vision, entry.words, entry.image
+def open_clip_config(entry: CatalogEntry) -> dict[str, Any] | None:
+    """What the model's `open_clip_config.json` says, for checkpoints without that file.
+
+    None where the checkpoint has a configuration of its own, or open_clip builds the model.
+    """
+    if entry.config is None or entry.layout != "open_clip":
+        return None
+    quick = {"quick_gelu": entry.activation == "quick_gelu"} if entry.activation else {}
+    image = entry.image
     return {
-        "model_cfg": {
-            "embed_dim": entry.embedding_dim,
-            "quick_gelu": entry.activation == "quick_gelu",
-            "vision_cfg": {
-                "image_size": image.height,
-                "patch_size": entry.patch_size,
-                "width": vision.width,
-                "layers": vision.layers,
-                "head_width": vision.width // vision.heads,
-                # Readers round the product down; the half keeps it from falling below.
-                "mlp_ratio": (vision.mlp_width + 0.5) / vision.width,
-            },
-            "text_cfg": {
-                "context_length": entry.text.context_length,
-                "vocab_size": entry.vocab_size,
-                "width": words.width,
-                "layers": words.layers,
-                "heads": words.heads,
-            },
-        },
+        "model_cfg": {**entry.config, **quick},
         "preprocess_cfg": {
             "mean": list(image.mean),
             "std": list(image.std),
@@ -194,7 +186,9 @@ def _names() -> list[str]:
 @cache
 def _read_catalog() -> tuple[CatalogEntry, ...]:
     text = (files("clipworks.encoders") / "catalog.json").read_text(encoding="utf-8")
-    return tuple(_parse(fields) for fields in json.loads(text)["entries"])
+    fields = json.loads(text)
+    shapes = fields["architectures"]
+    return tuple(_parse(row, shapes[row["architecture"]]) for row in fields["entries"])
 
 
 @cache
@@ -208,34 +202,33 @@ def _index() -> dict[str, CatalogEntry]:
     return names
 
 
-def _parse(fields: dict[str, Any]) -> CatalogEntry:
-    vision, text, pictures = fields["vision"], fields["text"], fields["preprocessing"]
+def _parse(fields: dict[str, Any], shape: dict[str, Any]) -> CatalogEntry:
+    text = dict(shape["text"])
+    tokenizer = text.pop("tokenizer")
+    if tokenizer != OWN_TOKENIZER:
+        text |= {"start_id": None, "end_id": None}
+    side = shape["image_size"]
+    towers = shape["image_parameters"], shape["text_parameters"]
     return CatalogEntry(
-        name=fields["name"],
+        **{name: fields[name] for name in _PLAIN_FIELDS},
+        **{name: shape[name] for name in _SHARED_FIELDS},
         aliases=tuple(fields["aliases"]),
-        family=fields["family"],
-        repository=fields["repository"],
         weight_files=tuple(fields["weight_files"]),
-        embedding_dim=fields["embedding_dim"],
-        activation=fields["activation"],
-        image=ImageSpec.from_json(
-            {"height": vision["image_size"], "width": vision["image_size"], **pictures}
-        ),
-        text=TextSpec(context_length=text["context_length"]),
-        patch_size=vision["patch_size"],
-        vocab_size=text["vocab_size"],
-        vision=_parse_sizes(vision),
-        words=_parse_sizes(text),
-        num_parameters=fields["num_parameters"],
-        licence=fields["licence"],
-        attribution=fields["attribution"],
+        image=ImageSpec.from_json({"height": side, "width": side, **fields["preprocessing"]}),
+        text=TextSpec.from_json(text),
+        tokenizer=tokenizer,
+        num_parameters=sum(towers) + shape["other_parameters"],
         ready_export=ReadyExport(**fields["ready_export"]) if fields["ready_export"] else None,
         published=PublishedFigures(**(fields["published"] or {})),
     )
 
 
-def _parse_sizes(fields: dict[str, int]) -> TowerSizes:
-    return TowerSizes(fields["width"], fields["layers"], fields["heads"], fields["mlp_width"])
+_PLAIN_FIELDS = (
+    "name", "architecture", "repository", "layout", "activation", "licence", "attribution",
+)  # fmt: skip
+_SHARED_FIELDS = (
+    "family", "loader", "embedding_dim", "image_parameters", "text_parameters", "config",
+)  # fmt: skip
 
 
 def _simplify(name: str) -> str:

@@ -3,12 +3,14 @@
 `huggingface_hub` finds, caches and links. Its newer versions throw away what they had of a file
 when the process ends, so large files are written here, to the place in its cache where it looks
 for them: `blobs/<sha256>` of the repository. `HF_ENDPOINT` (a mirror), `HF_HUB_OFFLINE`, `HF_HOME`
-and `HF_TOKEN` mean what they mean to `huggingface_hub`.
+and `HF_TOKEN` mean what they mean to `huggingface_hub`; `CLIPWORKS_HUB_MIRROR` goes before
+`HF_ENDPOINT`, for those whose other programs are to ask the hub itself.
 """
 
 from __future__ import annotations
 
 import re
+import shutil
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from functools import partial
@@ -27,7 +29,12 @@ from huggingface_hub.errors import (
 from huggingface_hub.file_download import HfFileMetadata, http_get, repo_folder_name
 from huggingface_hub.utils import build_hf_headers
 
-from clipworks.encoders.hub_errors import TransportError, hub_endpoint, told_in_one_line
+from clipworks.encoders.hub_errors import (
+    TransportError,
+    hub_endpoint,
+    no_room,
+    told_in_one_line,
+)
 from clipworks.errors import DownloadError
 from clipworks.files import sha256_of_file
 
@@ -136,8 +143,17 @@ def _write_blob(
     with FileLock(lock):
         if not blob.exists():
             unfinished = blob.with_name(f"{blob.name}.clipworks.incomplete")
+            _check_room(f"{repository}/{filename}", unfinished, remote.size or 0)
             _download(repository, filename, unfinished, remote, watch)
             unfinished.replace(blob)
+
+
+def _check_room(wanted: str, unfinished: Path, size_bytes: int) -> None:
+    """Say at the start, not after hours, that the rest of a file has no room."""
+    had = unfinished.stat().st_size if unfinished.exists() else 0
+    missing = size_bytes - had
+    if missing > shutil.disk_usage(unfinished.parent).free:
+        raise no_room(wanted, Path(constants.HF_HUB_CACHE), needed_bytes=missing)
 
 
 def _download(

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from huggingface_hub import constants
 from huggingface_hub.errors import (
@@ -28,8 +30,9 @@ _LOG_IN = "log in (`hf auth login`)"
 
 
 def hub_endpoint() -> str:
-    """Where the hub is: `HF_ENDPOINT`, or huggingface.co."""
-    return (os.environ.get("HF_ENDPOINT") or constants.ENDPOINT).rstrip("/")
+    """Where the hub is: `CLIPWORKS_HUB_MIRROR`, or `HF_ENDPOINT`, or huggingface.co."""
+    given = os.environ.get("CLIPWORKS_HUB_MIRROR") or os.environ.get("HF_ENDPOINT")
+    return (given or constants.ENDPOINT).rstrip("/")
 
 
 @contextmanager
@@ -54,13 +57,30 @@ def told_in_one_line(repository: str, filename: str = "") -> Iterator[None]:
     except FileMetadataError as error:
         raise DownloadError(
             f"{hub_endpoint()} answered for {wanted}, but not as the hub does: check "
-            "HF_ENDPOINT and the proxy"
+            "CLIPWORKS_HUB_MIRROR or HF_ENDPOINT, and the proxy"
         ) from error
     except OSError as error:
+        if error.errno == errno.ENOSPC:
+            raise no_room(wanted, Path(constants.HF_HUB_CACHE)) from error
         raise DownloadError(
             f"{wanted} could not be downloaded: {_first_line(error)}: run the "
             "same command again, it goes on where it stopped"
         ) from error
+
+
+def no_room(wanted: str, cache: Path, *, needed_bytes: int = 0) -> DownloadError:
+    """The error for a full disk.
+
+    Args:
+        wanted: what was to come.
+        cache: where it was to be kept.
+        needed_bytes: that are still to come, if known.
+    """
+    needs = f" needs {needed_bytes / 1e6:,.0f} MB more, but" if needed_bytes else ":"
+    return DownloadError(
+        f"{wanted}{needs} there is no room for it in {cache}: delete what is not needed there, "
+        "or set HF_HOME to a folder on another disk; what has come is kept"
+    )
 
 
 def _explain_answer(error: Exception, repository: str, wanted: str) -> ClipworksError:

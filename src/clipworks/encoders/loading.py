@@ -76,9 +76,10 @@ def find_bundle(model: str | Path) -> Bundle:
     name = str(model)
     entry = find_entry(name)
     if entry is not None and entry.ready_export is None:
+        extra = "torch" if entry.loader == "native" else "open_clip"
         raise UnknownModelError(
             f"{entry.name} is not on this machine yet: clipworks pull {entry.name} "
-            "(it converts the checkpoint, with pip install 'clipworks[torch]')"
+            f"(it converts the checkpoint, with pip install 'clipworks[{extra}]')"
         )
     return download_bundle(name)
 

@@ -22,15 +22,20 @@ from clipworks.encoders.bundle import (
     seal_bundle,
 )
 from clipworks.encoders.bundle_store import find_stored, new_bundle, place_file
-from clipworks.encoders.catalog import CatalogEntry, Layout
-from clipworks.errors import BundleError
+from clipworks.encoders.catalog import OWN_TOKENIZER, CatalogEntry, Layout
+from clipworks.encoders.learned_scale import LearnedScale, read_learned_scale
+from clipworks.errors import BundleError, DownloadError, UnknownModelError
 from clipworks.inputs.clip_vocabulary import clip_tokenizer_from_hf
 from clipworks.inputs.library_settings import read_open_clip_settings, read_transformers_settings
-from clipworks.inputs.specs import ImageSpec
+from clipworks.inputs.specs import ImageSpec, TextSpec
+from clipworks.inputs.tokenizer_frame import text_spec_of_tokenizer
 
-# The exports lack the learned scale. CLIP's training holds it below 100, where the published
-# models have ended (Radford et al. 2021, section 2.5).
+# Where the checkpoint cannot be asked for the learned scale: CLIP's training holds it below 100,
+# where the published models have ended (Radford et al. 2021, section 2.5).
 LOGIT_SCALE = 100.0
+
+_SIGMOID_FAMILIES = ("siglip", "siglip2")
+_UNKNOWN = "unknown"
 
 _OTHER_RUNTIMES = (".armnn", ".rknn", ".json", ".txt", ".md")
 
@@ -42,6 +47,7 @@ class _Files:
     image_graph: str
     text_graph: str
     tokenizer: str
+    tokenizer_config: str
     settings: str
     read_settings: Callable[[Mapping[str, Any], ImageSpec], ImageSpec]
 
@@ -71,15 +77,44 @@ def bundle_ready_export(
     """
     assert entry.ready_export is not None
     repository, files = entry.ready_export.repository, _LAYOUTS[entry.ready_export.layout]
-    tokenizer = hub.fetch_file(repository, files.tokenizer)  # a file first: it fails quickly
+    tokenizer, text = _fetch_tokenizer(entry, repository, files)  # first: it fails quickly
     settings = _read_settings(hub.fetch_file(repository, files.settings))
+    image = files.read_settings(settings, entry.image)
+    learned = _learned_scale(entry)
     with new_bundle(entry.name, replace=replace_old) as folder:
         _place_towers(repository, files, folder, watch)
-        (folder / TOKENIZER_FILE).write_bytes(clip_tokenizer_from_hf(tokenizer.read_bytes()))
-        try_out(seal_bundle(folder, _describe(entry, files.read_settings(settings, entry.image))))
+        (folder / TOKENIZER_FILE).write_bytes(tokenizer)
+        try_out(seal_bundle(folder, _describe(entry, image, text, learned)))
     stored = find_stored(entry.name)
     assert stored is not None
     return stored
+
+
+def _fetch_tokenizer(entry: CatalogEntry, repository: str, files: _Files) -> tuple[bytes, TextSpec]:
+    content = hub.fetch_file(repository, files.tokenizer).read_bytes()
+    if entry.tokenizer == OWN_TOKENIZER:
+        return clip_tokenizer_from_hf(content), entry.text
+    config = hub.fetch_file(repository, files.tokenizer_config).read_bytes()
+    return content, text_spec_of_tokenizer(content, entry.text, tokenizer_config=config)
+
+
+def _learned_scale(entry: CatalogEntry) -> LearnedScale:
+    """What the checkpoint says; where it cannot be asked, what is true of every CLIP.
+
+    Raises:
+        BundleError: of a model with a bias, whose scores are nothing without it.
+    """
+    file = next((one for one in entry.weight_files if one.endswith(".safetensors")), None)
+    try:
+        if file is None:
+            raise DownloadError(f"{entry.repository} has no safetensors file")
+        return read_learned_scale(entry.repository, file)
+    except (DownloadError, UnknownModelError) as error:
+        if entry.family in _SIGMOID_FAMILIES:
+            raise BundleError(
+                f"{entry.name}: its scores need the scale and the bias of the checkpoint: {error}"
+            ) from error
+        return LearnedScale(LOGIT_SCALE, None)
 
 
 def _read_settings(path: Path) -> dict[str, Any]:
@@ -116,7 +151,9 @@ def _external_weights(graph: str, listing: list[str]) -> list[str]:
     return [name for name in beside if PurePosixPath(name).name.startswith(f"{path.name}_data")]
 
 
-def _describe(entry: CatalogEntry, image: ImageSpec) -> BundleCard:
+def _describe(
+    entry: CatalogEntry, image: ImageSpec, text: TextSpec, learned: LearnedScale
+) -> BundleCard:
     assert entry.ready_export is not None
     return BundleCard(
         name=entry.name,
@@ -124,10 +161,12 @@ def _describe(entry: CatalogEntry, image: ImageSpec) -> BundleCard:
         source=f"hf://{entry.ready_export.repository}",
         embedding_dim=entry.embedding_dim,
         image=image,
-        text=entry.text,
-        activation=entry.activation,
-        logit_scale=LOGIT_SCALE,
-        licence=entry.licence or "unknown",
+        text=text,
+        activation=entry.activation or _UNKNOWN,
+        logit_scale=learned.scale,
+        logit_bias=learned.bias or 0.0,
+        scores="softmax" if learned.bias is None else "sigmoid",
+        licence=entry.licence or _UNKNOWN,
         attribution=entry.attribution or "",
     )
 
@@ -137,6 +176,7 @@ _LAYOUTS: dict[Layout, _Files] = {
         image_graph="visual/model.onnx",
         text_graph="textual/model.onnx",
         tokenizer="textual/tokenizer.json",
+        tokenizer_config="textual/tokenizer_config.json",
         settings="visual/preprocess_cfg.json",
         read_settings=read_open_clip_settings,
     ),
@@ -144,6 +184,7 @@ _LAYOUTS: dict[Layout, _Files] = {
         image_graph="onnx/vision_model.onnx",
         text_graph="onnx/text_model.onnx",
         tokenizer="tokenizer.json",
+        tokenizer_config="tokenizer_config.json",
         settings="preprocessor_config.json",
         read_settings=read_transformers_settings,
     ),

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from clipworks.encoders.bundle import BundleCard, is_bundle, read_bundle
-from clipworks.errors import SettingsError
+from clipworks.errors import CheckpointError, SettingsError
 from clipworks.export.input_specs import image_spec_of
 from clipworks.export.text_inputs import TextInputs, text_inputs_of
 from clipworks.export.to_bundle import ConversionReport, write_bundle
@@ -67,10 +67,7 @@ def convert_checkpoint(
         MissingExtraError: the extra `torch` is not installed.
     """
     settings = settings or ConversionSettings()
-    if settings.precision not in PRECISIONS:
-        raise SettingsError(
-            f"precision {settings.precision!r}: expected one of {', '.join(PRECISIONS)}"
-        )
+    check_precision(settings.precision)
     if is_bundle(path):
         card, tokenizer, checkpoint = _describe_bundle(path, settings)
     else:
@@ -92,10 +89,25 @@ def family_of(config: ClipConfig) -> str:
     return "siglip2" if newer else "siglip"
 
 
+def check_precision(precision: str) -> None:
+    """Whether weights can be stored so.
+
+    Raises:
+        SettingsError: they cannot.
+    """
+    if precision not in PRECISIONS:
+        raise SettingsError(f"precision {precision!r}: expected one of {', '.join(PRECISIONS)}")
+
+
 def _describe_bundle(
     path: Path, settings: ConversionSettings
 ) -> tuple[BundleCard, bytes, Checkpoint]:
     bundle = read_bundle(path)
+    if bundle.card.family == "open_clip":
+        raise CheckpointError(
+            f"{path} was made by open_clip, whose architecture this package does not have: "
+            f"convert it again from its source, {bundle.card.source}"
+        )
     card = replace(
         bundle.card,
         name=settings.name or bundle.card.name,

@@ -31,7 +31,7 @@ from clipworks.errors import BundleError, SettingsError
 from clipworks.export.to_onnx import export_graphs
 from clipworks.files import folder_beside
 from clipworks.models.checkpoints import save_checkpoint
-from clipworks.models.clip import Clip
+from clipworks.models.two_towers import TwoTowers
 
 Precision = Literal["fp32", "fp16"]
 
@@ -63,7 +63,7 @@ class ConversionReport:
 
 
 def write_bundle(
-    model: Clip,
+    model: TwoTowers,
     out: Path,
     *,
     card: BundleCard,
@@ -92,7 +92,7 @@ def write_bundle(
     with folder_beside(out) as folder:
         dtype = torch.float16 if card.precision == "fp16" else torch.float32
         save_checkpoint(stored, folder / WEIGHTS_FILE, dtype=dtype)
-        export_graphs(stored, folder)
+        export_graphs(stored, folder, card)
         (folder / TOKENIZER_FILE).write_bytes(tokenizer_json)
         if notice:
             (folder / NOTICE_FILE).write_text(notice, encoding="utf-8")
@@ -114,13 +114,13 @@ def _check_target(out: Path, *, overwrite: bool) -> None:
         raise SettingsError(f"{out} holds a bundle already: choose another folder, or --overwrite")
 
 
-def _as_stored(model: Clip, precision: str) -> Clip:
+def _as_stored(model: TwoTowers, precision: str) -> TwoTowers:
     """The model as it will be read back: halves are rounded, then widened again."""
     stored = copy.deepcopy(model).eval()
     return stored.half().float() if precision == "fp16" else stored
 
 
-def _compare(bundle: Bundle, stored: Clip, original: Clip) -> ConversionReport:
+def _compare(bundle: Bundle, stored: TwoTowers, original: TwoTowers) -> ConversionReport:
     encoder = BACKENDS.load("onnx")(bundle)
     pixels, tokens = _probes(bundle.card)
     images, texts = encoder.encode_images(pixels), encoder.encode_texts(tokens)
@@ -160,7 +160,7 @@ def _probes(card: BundleCard) -> tuple[Pixels, Tokens]:
     return pixels, tokens
 
 
-def _run_torch(model: Clip, pixels: Pixels, tokens: Tokens) -> tuple[Embeddings, Embeddings]:
+def _run_torch(model: TwoTowers, pixels: Pixels, tokens: Tokens) -> tuple[Embeddings, Embeddings]:
     with torch.inference_mode():
         images = normalize(model.eval().encode_image(torch.from_numpy(pixels)), dim=1)
         texts = normalize(model.encode_text(torch.from_numpy(tokens)), dim=1)

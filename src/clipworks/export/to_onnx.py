@@ -27,17 +27,28 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from clipworks.encoders.bundle import IMAGE_GRAPH_FILE, TEXT_GRAPH_FILE, WEIGHTS_FILE
+from clipworks.encoders.bundle import (
+    IMAGE_GRAPH_FILE,
+    TEXT_GRAPH_FILE,
+    WEIGHTS_FILE,
+    BundleCard,
+)
 from clipworks.extras import require
 from clipworks.models.clip import Clip
+from clipworks.models.two_towers import TwoTowers
 
 OPSET = 20
 _SMALLEST_SHARED = 256  # elements; what is smaller stays in the graph
 _ONNX_TYPES = {"F32": 1, "F16": 10, "BF16": 16}
 
 
-def export_graphs(model: Clip, folder: Path) -> None:
+def export_graphs(model: TwoTowers, folder: Path, card: BundleCard | None = None) -> None:
     """Write `image.onnx` and `text.onnx` beside `weights.safetensors`, which must hold `model`.
+
+    Args:
+        model: what is to run.
+        folder: the bundle's.
+        card: says how large pictures are, and how long texts; a `Clip` knows without it.
 
     Raises:
         MissingExtraError: onnx or onnxscript is not installed.
@@ -45,9 +56,7 @@ def export_graphs(model: Clip, folder: Path) -> None:
     require("onnx", "converting a checkpoint")
     require("onnxscript", "converting a checkpoint")
     weights = _read_layout(folder / WEIGHTS_FILE)
-    vision, text = model.config.vision, model.config.text
-    pixels = torch.zeros(2, 3, vision.image_size, vision.image_size)
-    tokens = torch.ones(2, text.context_length, dtype=torch.int64)
+    pixels, tokens = _example_inputs(model, card)
     for tower, example, names, file in (
         (_ImageTower(model), pixels, ("image", "pixels"), IMAGE_GRAPH_FILE),
         (_TextTower(model), tokens, ("text", "tokens"), TEXT_GRAPH_FILE),
@@ -57,8 +66,18 @@ def export_graphs(model: Clip, folder: Path) -> None:
         (folder / file).write_bytes(proto.SerializeToString())
 
 
+def _example_inputs(model: TwoTowers, card: BundleCard | None) -> tuple[Tensor, Tensor]:
+    if card is not None:
+        height, width, context = card.image.height, card.image.width, card.text.context_length
+    else:
+        assert isinstance(model, Clip)
+        height = width = model.config.vision.image_size
+        context = model.config.text.context_length
+    return torch.zeros(2, 3, height, width), torch.ones(2, context, dtype=torch.int64)
+
+
 class _ImageTower(nn.Module):
-    def __init__(self, model: Clip) -> None:
+    def __init__(self, model: TwoTowers) -> None:
         super().__init__()
         self.model = model
 
@@ -67,7 +86,7 @@ class _ImageTower(nn.Module):
 
 
 class _TextTower(nn.Module):
-    def __init__(self, model: Clip) -> None:
+    def __init__(self, model: TwoTowers) -> None:
         super().__init__()
         self.model = model
 

@@ -29,6 +29,7 @@ from clipworks.models.dialects.openai_dialect import OpenAiDialect
 from clipworks.models.facts import CheckpointHints, Facts, Tensors, configure
 from clipworks.models.positions import resize_positions
 from clipworks.models.tensor_files import TensorFile, find_weights, read_json, read_tensor_file
+from clipworks.models.two_towers import TwoTowers
 
 # In the order of asking: OpenAI's tensors are OpenCLIP's and three more.
 _DIALECTS: tuple[AbstractDialect, ...] = (
@@ -109,20 +110,24 @@ def load_checkpoint(
     )
 
 
-def save_checkpoint(model: Clip, path: Path | str, *, dtype: torch.dtype | None = None) -> None:
-    """Write a model as safetensors that know what they are; the file is whole or absent.
+def save_checkpoint(
+    model: TwoTowers, path: Path | str, *, dtype: torch.dtype | None = None
+) -> None:
+    """Write a model as safetensors; the file is whole or absent, and a `Clip`'s knows what it is.
 
     Args:
         model: on any device.
         path: of the file, by custom `weights.safetensors`.
-        dtype: to store; half precision halves the file. None keeps the model's.
+        dtype: to store; half precision halves the file. None keeps the model's. What are no
+            floating-point numbers stays as it is.
     """
     state = {
-        name: tensor.detach().to("cpu", dtype).contiguous()
+        name: tensor.detach().to("cpu", dtype if tensor.is_floating_point() else None).contiguous()
         for name, tensor in model.state_dict().items()
     }
+    metadata = metadata_of(model.config) if isinstance(model, Clip) else None
     with atomic_path(Path(path)) as temporary:
-        save_file(state, temporary, metadata=metadata_of(model.config))
+        save_file(state, temporary, metadata=metadata)
 
 
 def _recognise(file: TensorFile) -> AbstractDialect:

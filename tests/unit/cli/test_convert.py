@@ -8,6 +8,7 @@ import clipworks
 from clipworks.cli.convert import convert
 from clipworks.encoders.bundle import read_bundle
 from clipworks.errors import CheckpointError, SettingsError
+from clipworks.export import open_clip_adapter
 from clipworks.models.checkpoints import save_checkpoint
 from tests.support.tiny import tiny_clip, tiny_siglip, tiny_tokenizer
 
@@ -81,3 +82,17 @@ def test_wrong_settings_are_named(checkpoint, tmp_path, options, message):
 def test_no_such_file(tmp_path):
     with pytest.raises(CheckpointError, match="no such file or folder"):
         run(tmp_path / "nothing.pt", "--out", tmp_path / "b")
+
+
+def test_models_of_open_clip_go_to_the_adapter(tmp_path, monkeypatch):
+    asked = []
+
+    def convert_open_clip(source, out, settings, watch):
+        asked.append((source, out, settings.precision))
+        raise CheckpointError("enough")
+
+    monkeypatch.setattr(open_clip_adapter, "convert_open_clip", convert_open_clip)
+    source = "open_clip:EVA02-B-16//home/me/weights.pt"
+    with pytest.raises(CheckpointError, match="enough"):
+        run(source, "--out", tmp_path / "b", "--precision", "fp16")
+    assert asked == [(source, tmp_path / "b", "fp16")]

@@ -21,7 +21,7 @@ from clipworks.encoders import catalog
 from clipworks.encoders.bundle import seal_bundle
 from clipworks.encoders.bundle_store import find_stored, stored_bundles
 from clipworks.errors import DownloadError, MissingExtraError, SettingsError, UnknownModelError
-from clipworks.export import conversion
+from clipworks.export import entry_conversion
 from tests.support.hub_server import FakeHub
 from tests.support.tiny_exports import open_clip_export, transformers_export
 
@@ -29,6 +29,16 @@ app = Typer()
 app.command()(pull)
 
 READY = "ViT-B-32/laion2b_s34b_b79k"
+TINY = {
+    "embed_dim": 6,
+    "vision_cfg": {
+        "image_size": 8, "patch_size": 4, "width": 8, "layers": 2, "head_width": 4,
+        "mlp_ratio": 13.5 / 8,
+    },
+    "text_cfg": {
+        "context_length": 9, "vocab_size": 49408, "width": 4, "heads": 2, "layers": 1,
+    },
+}  # fmt: skip
 
 
 def run(*arguments):
@@ -101,19 +111,17 @@ def convertible(hub, monkeypatch):
         embedding_dim=6,
         image=replace(usual.image, height=8, width=8),
         text=replace(usual.text, context_length=9),
-        patch_size=4,
-        vision=catalog.TowerSizes(width=8, layers=2, heads=2, mlp_width=13),
-        words=catalog.TowerSizes(width=4, layers=1, heads=2, mlp_width=16),
+        config=TINY,
         ready_export=None,
     )
     known = {"vit_tiny/test": entry}
     monkeypatch.setattr(catalog, "_index", lambda: known)
     hub.add("org/tiny", {"open_clip_pytorch_model.bin": b"not asked for" * 99})
-    hub.add("org/tiny", {"open_clip_model.safetensors": save(open_clip_state(entry))})
+    hub.add("org/tiny", {"open_clip_model.safetensors": save(open_clip_state())})
     return entry
 
 
-def open_clip_state(entry):
+def open_clip_state():
     generator = torch.Generator().manual_seed(0)
     shapes = {
         "visual.conv1.weight": (8, 3, 4, 4), "visual.class_embedding": (8,),
@@ -123,10 +131,8 @@ def open_clip_state(entry):
         "token_embedding.weight": (49408, 4), "positional_embedding": (9, 4),
         "ln_final.weight": (4,), "ln_final.bias": (4,), "text_projection": (4, 6),
     }  # fmt: skip
-    towers = (("visual.", entry.vision), ("", entry.words))
-    for prefix, sizes in towers:
-        width, mlp = sizes.width, sizes.mlp_width
-        for layer in range(sizes.layers):
+    for prefix, width, mlp, layers in (("visual.", 8, 13, 2), ("", 4, 16, 1)):
+        for layer in range(layers):
             block = f"{prefix}transformer.resblocks.{layer}."
             for norm in ("ln_1", "ln_2"):
                 shapes |= {f"{block}{norm}.weight": (width,), f"{block}{norm}.bias": (width,)}
@@ -167,6 +173,39 @@ def test_without_torch_nothing_is_downloaded(hub, convertible, monkeypatch):
     assert not hub.requests
 
 
+def test_the_adapter_wants_its_extra_before_anything_comes(hub, monkeypatch):
+    real = extras.importlib.import_module
+
+    def without_open_clip(name):
+        if name == "open_clip":
+            raise ModuleNotFoundError(name=name)
+        return real(name)
+
+    monkeypatch.setattr(extras.importlib, "import_module", without_open_clip)
+    line = r"converting EVA02-B-16/\S+ needs open_clip.*pip install 'clipworks\[open_clip\]'"
+    with pytest.raises(MissingExtraError, match=line):
+        run("EVA02-B-16/merged2b_s8b_b131k")
+    assert not hub.requests
+
+
+def test_the_adapter_converts_what_our_towers_do_not(hub, monkeypatch):
+    """open_clip itself is tested in tests/unit/export: here, what it is asked for."""
+    ready = pull_model(READY)
+    asked = {}
+
+    def convert(source, out, settings, watch):
+        asked.update(source=source, settings=settings)
+        (out / "weights.safetensors").write_bytes(b"weights")
+        seal_bundle(out, replace(ready.card, name=source, family="open_clip"))
+
+    monkeypatch.setattr(entry_conversion, "convert_open_clip", convert)
+    monkeypatch.setattr(extras.importlib, "import_module", lambda name: None)
+    bundle = pull_model("convnext_base_w/laion2b-s13b-b82k")
+    assert bundle.card.name == asked["source"] == "convnext_base_w/laion2b_s13b_b82k"
+    assert asked["settings"].licence == "MIT"
+    assert asked["settings"].source == "hf://laion/CLIP-convnext_base_w-laion2B-s13B-b82K"
+
+
 def test_converting_wants_a_known_checkpoint(hub):
     with pytest.raises(SettingsError, match="--convert: me/my-clip is not in the catalogue"):
         run("me/my-clip", "--convert")
@@ -184,7 +223,7 @@ def test_convert_takes_the_checkpoint_although_graphs_are_ready(hub, convertible
         (out / "weights.safetensors").write_bytes(b"weights")
         seal_bundle(out, replace(ready.card, source=settings.source))
 
-    monkeypatch.setattr(conversion, "convert_checkpoint", convert)
+    monkeypatch.setattr(entry_conversion, "convert_checkpoint", convert)
     assert pull_model("ViT-tiny/test", convert=True).card.source == "hf://org/tiny"
     asked = len(hub.requests)
     assert pull_model("ViT-tiny/test", convert=True).card.source == "hf://org/tiny"

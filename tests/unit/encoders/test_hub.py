@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -145,6 +147,33 @@ def test_a_mirror_is_asked_instead(hub, monkeypatch, tmp_path):
         assert client.list_files(NAME) == ["model.bin"]
         assert mirror.requests
     assert not hub.requests
+
+
+def test_our_own_name_of_the_mirror_goes_first(hub, monkeypatch):
+    monkeypatch.setenv("CLIPWORKS_HUB_MIRROR", hub.url)
+    monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
+    assert client.fetch_file(NAME, "model.bin").read_bytes() == WEIGHTS
+
+
+def test_a_full_disk_is_told_before_the_download(hub, monkeypatch):
+    usage = shutil.disk_usage("/")._replace(free=len(WEIGHTS) - 1)
+    monkeypatch.setattr(client.shutil, "disk_usage", lambda _: usage)
+    with pytest.raises(
+        DownloadError, match=r"org/model/model.bin needs 1 MB more, but there is no"
+    ):
+        client.fetch_file(NAME, "model.bin")
+    assert not hub.asked("GET", "model.bin")
+
+
+def test_a_disk_that_fills_up_keeps_what_came(hub, monkeypatch):
+    def full(url, stream, **_):
+        stream.write(b"some")
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(client, "http_get", full)
+    with pytest.raises(DownloadError, match=r"no room for it in .* what has come is kept") as info:
+        client.fetch_file(NAME, "model.bin")
+    assert "\n" not in str(info.value)
 
 
 def test_refusals(hub):

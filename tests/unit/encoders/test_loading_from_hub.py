@@ -11,6 +11,8 @@ import numpy as np
 import pytest
 from huggingface_hub import constants
 from PIL import Image
+from safetensors.numpy import save
+from tokenizers import Tokenizer, models, pre_tokenizers, processors
 
 import clipworks
 from clipworks.encoders import loading, ready_export
@@ -22,6 +24,7 @@ from tests.support.hub_server import FakeHub
 from tests.support.tiny_exports import image_graph, open_clip_export, transformers_export
 
 LAION = "ViT-B-32/laion2b_s34b_b79k"
+SIGLIP = "ViT-B-16-SigLIP/webli"
 OPENAI = "ViT-B-32/openai"
 
 
@@ -73,6 +76,43 @@ def test_ready_exports_embed_and_stay(hub, monkeypatch):
     assert len(hub.requests) == asked
 
 
+def test_a_ready_export_with_a_tokenizer_and_a_bias_of_its_own(hub):
+    """SigLIP: the graphs lack scale and bias, which are read out of the checkpoint."""
+    entry = find_entry(SIGLIP)
+    files = open_clip_export(replace(entry, text=replace(entry.text, end_id=None)))
+    files["textual/tokenizer.json"] = letters_tokenizer()
+    files["textual/tokenizer_config.json"] = b'{"pad_token": "</s>"}'
+    hub.add("immich-app/ViT-B-16-SigLIP__webli", files)
+    learned = {
+        "logit_scale": np.array([4.75], np.float32), "logit_bias": np.array([-12.5], np.float32),
+    }  # fmt: skip
+    weights = {**learned, "visual.weight": np.ones((400, 400), np.float32)}
+    hub.add("timm/ViT-B-16-SigLIP", {"open_clip_model.safetensors": save(weights)})
+
+    card = find_bundle(SIGLIP).card
+    assert (card.family, card.scores) == ("siglip", "sigmoid")
+    assert (card.logit_scale, card.logit_bias) == (pytest.approx(np.exp(4.75)), -12.5)
+    assert card.text == replace(entry.text, start_id=None, end_id=1, pad_id=1)
+    (row,) = clipworks.load(SIGLIP).tokenizer(["A, B!"])
+    assert row.tolist() == [3, 4, 1] + [1] * 61
+    sent = [one.range for one in hub.asked("GET", "/open_clip_model.safetensors") if one.range]
+    assert len(sent) == len(hub.asked("GET", "open_clip_model.safetensors"))  # never all of it
+
+    del hub.repositories["timm/ViT-B-16-SigLIP"]
+    with pytest.raises(BundleError, match=r"its scores need the scale and the bias.* --convert"):
+        download_bundle(SIGLIP, replace_old=True)
+
+
+def letters_tokenizer():
+    vocab = {"<unk>": 0, "</s>": 1, "<s>": 2, "a": 3, "b": 4}
+    tokenizer = Tokenizer(models.WordLevel(vocab, unk_token="<unk>"))
+    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single="$A </s>", special_tokens=[("</s>", 1)]
+    )
+    return tokenizer.to_str().encode()
+
+
 def test_only_what_is_needed_comes(hub):
     hub.repositories["immich-app/ViT-B-32__laion2b-s34b-b79k"].files["visual/523d3c00"] = (
         b"w" * 2000
@@ -120,6 +160,8 @@ def test_a_model_that_wants_converting_says_so(hub):
     line = "clipworks pull ViT-B-16/dfn2b .it converts the checkpoint, with pip install 'clipworks"
     with pytest.raises(UnknownModelError, match=line):
         clipworks.load("ViT-B-16/dfn2b")
+    with pytest.raises(UnknownModelError, match=r"pip install 'clipworks\[open_clip\]'"):
+        clipworks.load("EVA02-B-16/merged2b_s8b_b131k")
     assert not hub.requests
 
 

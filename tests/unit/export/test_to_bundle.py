@@ -100,10 +100,10 @@ def test_a_siglip_comes_out_as_torch_has_it(tokenizer, tmp_path):
 def test_a_model_that_came_out_wrong_is_not_written(tokenizer, tmp_path, monkeypatch):
     real = to_bundle.export_graphs
 
-    def export_another(model, folder):
+    def export_another(model, folder, card=None):
         with torch.no_grad():
             model.visual.projection.weight.mul_(-1)
-        real(model, folder)
+        real(model, folder, card)
         with torch.no_grad():
             model.visual.projection.weight.mul_(-1)
 
