@@ -1,13 +1,19 @@
-"""`clipworks convert`: a checkpoint to a bundle."""
+"""`clipworks convert`: a checkpoint to a bundle, in the precision that is wanted."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from clipworks.cli.options import Json
+from clipworks.errors import SettingsError
+
+if TYPE_CHECKING:
+    from clipworks.export.conversion import ConversionSettings
+    from clipworks.export.int8_bundle import Int8Report
+    from clipworks.export.to_bundle import ConversionReport
 
 Checkpoint = Annotated[
     Path,
@@ -19,8 +25,19 @@ Checkpoint = Annotated[
 Out = Annotated[Path, typer.Option("--out", "-o", help="The bundle's folder.", show_default=False)]
 Name = Annotated[str | None, typer.Option(help="The model's name; by default the file's.")]
 Precision = Annotated[
-    str, typer.Option(envvar="CLIPWORKS_PRECISION", help="Of the stored weights: fp32 or fp16.")
+    str,
+    typer.Option(
+        envvar="CLIPWORKS_PRECISION", help="Of the stored weights: fp32, fp16, bf16 or int8."
+    ),
 ]
+Calibrate = Annotated[
+    Path | None,
+    typer.Option(
+        help="For int8: a folder of pictures like those to come.",
+        exists=True, file_okay=False, show_default=False,
+    ),
+]  # fmt: skip
+Backend = Annotated[str, typer.Option(help="For int8: who is to run it, onnx or openvino.")]
 Config = Annotated[
     Path | None,
     typer.Option(help="The library's own config.json or open_clip_config.json, if not beside."),
@@ -40,6 +57,8 @@ def convert(
     out: Out,
     name: Name = None,
     precision: Precision = "fp32",
+    calibrate: Calibrate = None,
+    backend: Backend = "onnx",
     config: Config = None,
     tokenizer: Tokenizer = None,
     activation: Activation = None,
@@ -48,7 +67,6 @@ def convert(
     json: Json = False,
 ) -> None:
     """Convert weights of OpenAI, OpenCLIP or Hugging Face CLIP to a bundle, and compare the two."""
-    from clipworks.cli.console import print_json, result_console
     from clipworks.extras import require
 
     require("torch", "clipworks convert")
@@ -65,7 +83,33 @@ def convert(
         tokenizer=tokenizer,
         overwrite=overwrite,
     )
-    report = convert_checkpoint(checkpoint, out, settings)
+    if precision == "int8":
+        _print_int8(_convert_to_int8(checkpoint, out, settings, calibrate, backend), json=json)
+        return
+    if calibrate or backend != "onnx":
+        raise SettingsError("--calibrate and --backend are for --precision int8 alone")
+    _print_float(convert_checkpoint(checkpoint, out, settings), json=json)
+
+
+def _convert_to_int8(
+    checkpoint: Path,
+    out: Path,
+    settings: ConversionSettings,
+    calibrate: Path | None,
+    backend: str,
+) -> Int8Report:
+    from clipworks.cli.console import stage_watcher
+    from clipworks.export.conversion import convert_to_int8
+
+    with stage_watcher() as watch:
+        return convert_to_int8(
+            checkpoint, out, settings, pictures=calibrate, backend=backend, watch=watch
+        )
+
+
+def _print_float(report: ConversionReport, *, json: bool) -> None:
+    from clipworks.cli.console import print_json, result_console
+
     card = report.bundle.card
     if json:
         print_json(
@@ -84,5 +128,32 @@ def convert(
         f"fingerprint {card.fingerprint}\n"
         f"largest difference from torch: pictures {report.image_difference:.1e}, "
         f"texts {report.text_difference:.1e}; lowest cosine {report.min_cosine:.6f}",
+        soft_wrap=True,
+    )
+
+
+def _print_int8(report: Int8Report, *, json: bool) -> None:
+    from clipworks.cli.console import print_json, result_console
+
+    card, verification = report.bundle.card, report.verification
+    if json:
+        print_json(
+            {
+                "bundle": str(report.bundle.folder),
+                "name": card.name,
+                "fingerprint": card.fingerprint,
+                "layers": report.num_layers,
+                "float_layers": report.float_layers,
+                "verification": verification.to_json(),
+            }
+        )
+        return
+    result_console().print(
+        f"{report.bundle.folder}: {card.name}, {card.embedding_dim} dimensions, int8, "
+        f"fingerprint {card.fingerprint}\n"
+        f"{report.num_layers} layers, {len(report.float_layers)} of them left in float; "
+        f"{verification.size_bytes / verification.reference_size_bytes:.0%} of the size\n"
+        f"mean cosine with {verification.against}: pictures {verification.images.mean:.5f}, "
+        f"texts {verification.texts.mean:.5f}; same best label {verification.agreement:.1%}",
         soft_wrap=True,
     )

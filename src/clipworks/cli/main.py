@@ -16,6 +16,7 @@ from clipworks.cli.index import index
 from clipworks.cli.models import models
 from clipworks.cli.pull import pull
 from clipworks.cli.search import search
+from clipworks.cli.verify import verify
 from clipworks.errors import ClipworksError
 
 app = typer.Typer(
@@ -27,7 +28,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-for command in (demo, embed, index, search, classify, models, pull, convert):
+for command in (demo, embed, index, search, classify, models, pull, convert, verify):
     app.command()(command)
 
 

@@ -9,7 +9,6 @@ import copy
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import torch
@@ -28,12 +27,14 @@ from clipworks.encoders.bundle import (
 )
 from clipworks.encoders.loading import BACKENDS
 from clipworks.errors import BundleError, SettingsError
+from clipworks.export.limits import limits_of
 from clipworks.export.to_onnx import export_graphs
 from clipworks.files import folder_beside
 from clipworks.models.checkpoints import save_checkpoint
 from clipworks.models.clip import Clip
 
-Precision = Literal["fp32", "fp16"]
+DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
+"""Of the stored weights, by precision."""
 
 MAX_DIFFERENCE = 1e-4
 """The largest difference of a coordinate of a unit vector between torch and the bundle."""
@@ -85,11 +86,10 @@ def write_bundle(
         BundleError: the bundle's numbers differ from the model's.
         MissingExtraError: onnx or onnxscript is not installed.
     """
-    _check_target(out, overwrite=overwrite)
+    check_target(out, overwrite=overwrite)
     stored = _as_stored(model, card.precision)
     with folder_beside(out) as folder:
-        dtype = torch.float16 if card.precision == "fp16" else torch.float32
-        save_checkpoint(stored, folder / WEIGHTS_FILE, dtype=dtype)
+        save_checkpoint(stored, folder / WEIGHTS_FILE, dtype=DTYPES[card.precision])
         export_graphs(stored, folder)
         (folder / TOKENIZER_FILE).write_bytes(tokenizer_json)
         if notice:
@@ -103,7 +103,12 @@ def write_bundle(
     )
 
 
-def _check_target(out: Path, *, overwrite: bool) -> None:
+def check_target(out: Path, *, overwrite: bool) -> None:
+    """See that a bundle may be written there.
+
+    Raises:
+        SettingsError: `out` exists, and is not a bundle or is not to be replaced.
+    """
     if not out.exists() or (out.is_dir() and not any(out.iterdir())):
         return
     if not is_bundle(out):
@@ -114,8 +119,7 @@ def _check_target(out: Path, *, overwrite: bool) -> None:
 
 def _as_stored(model: Clip, precision: str) -> Clip:
     """The model as it will be read back: halves are rounded, then widened again."""
-    stored = copy.deepcopy(model).eval()
-    return stored.half().float() if precision == "fp16" else stored
+    return copy.deepcopy(model).eval().to(DTYPES[precision]).float()
 
 
 def _compare(bundle: Bundle, stored: Clip, original: Clip) -> ConversionReport:
@@ -137,6 +141,12 @@ def _compare(bundle: Bundle, stored: Clip, original: Clip) -> ConversionReport:
         raise BundleError(
             f"the converted model differs from the checkpoint by {worst:.1e} in a coordinate, "
             f"expected at most {MAX_DIFFERENCE:.0e}: nothing was written"
+        )
+    limit = limits_of(bundle.card.precision).lowest_cosine
+    if not report.min_cosine >= limit:
+        raise BundleError(
+            f"with weights in {bundle.card.precision} the lowest cosine with the checkpoint is "
+            f"{report.min_cosine:.6f}, expected at least {limit}: nothing was written"
         )
     return report
 

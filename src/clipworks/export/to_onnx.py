@@ -44,6 +44,9 @@ def export_graphs(model: Clip, folder: Path) -> None:
     """
     require("onnx", "converting a checkpoint")
     require("onnxscript", "converting a checkpoint")
+    from clipworks.export.graph_editor import GraphEditor
+    from clipworks.export.graph_rewrites import speed_up
+
     weights = _read_layout(folder / WEIGHTS_FILE)
     vision, text = model.config.vision, model.config.text
     pixels = torch.zeros(2, 3, vision.image_size, vision.image_size)
@@ -53,6 +56,9 @@ def export_graphs(model: Clip, folder: Path) -> None:
         (_TextTower(model), tokens, ("text", "tokens"), TEXT_GRAPH_FILE),
     ):
         proto = _export(tower.eval(), example, batch_name=names[0], input_name=names[1])
+        graph = GraphEditor(proto, fold=False)
+        speed_up(graph)
+        proto = graph.model()
         _share_weights(proto, weights)
         (folder / file).write_bytes(proto.SerializeToString())
 
