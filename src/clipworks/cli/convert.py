@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 Checkpoint = Annotated[
     Path,
     typer.Argument(
-        help="Weights: .safetensors, .bin or .pt, a folder as hubs have it, or a bundle.",
+        help="Weights (.safetensors, .bin, .pt, a hub's folder), a bundle, or a model's name.",
         show_default=False,
     ),
 ]
@@ -74,6 +74,7 @@ def convert(
     from clipworks.models.facts import CheckpointHints
     from clipworks.models.tensor_files import read_json
 
+    source = _find_source(checkpoint)
     settings = ConversionSettings(
         name=name,
         precision=precision,
@@ -84,15 +85,23 @@ def convert(
         overwrite=overwrite,
     )
     if precision == "int8":
-        _print_int8(_convert_to_int8(checkpoint, out, settings, calibrate, backend), json=json)
+        _print_int8(_convert_to_int8(source, out, settings, calibrate, backend), json=json)
         return
     if calibrate or backend != "onnx":
         raise SettingsError("--calibrate and --backend are for --precision int8 alone")
-    _print_float(convert_checkpoint(checkpoint, out, settings), json=json)
+    _print_float(convert_checkpoint(source, out, settings), json=json)
+
+
+def _find_source(given: Path) -> Path:
+    """What is there under this path, or else the model of this name on this machine."""
+    from clipworks.encoders.loading import find_installed
+
+    installed = None if given.exists() else find_installed(given)
+    return installed.folder if installed else given
 
 
 def _convert_to_int8(
-    checkpoint: Path,
+    source: Path,
     out: Path,
     settings: ConversionSettings,
     calibrate: Path | None,
@@ -103,7 +112,7 @@ def _convert_to_int8(
 
     with stage_watcher() as watch:
         return convert_to_int8(
-            checkpoint, out, settings, pictures=calibrate, backend=backend, watch=watch
+            source, out, settings, pictures=calibrate, backend=backend, watch=watch
         )
 
 

@@ -104,8 +104,9 @@ def _figures_table(report: VerificationReport) -> Table:
 
     limits = report.limits
     table = Table(title=f"{report.name} ({report.precision}) against {report.against}", box=None)
-    for heading, justify in (("", "left"), ("found", "right"), ("at least", "right")):
-        table.add_column(heading, justify=justify)
+    table.add_column("")
+    table.add_column("found", justify="right")
+    table.add_column("at least", justify="right")
     for what, cosines in (("pictures", report.images), ("texts", report.texts)):
         table.add_row(f"{what}: lowest cosine", f"{cosines.lowest:.6f}", f"{limits.lowest_cosine}")
         table.add_row(f"{what}: 1st percentile", f"{cosines.first_percentile:.6f}", "")
