@@ -118,8 +118,12 @@ def convert_to_int8(
     from clipworks.export.int8_bundle import quantize_bundle
 
     inputs = folder_probes(pictures) if pictures else packaged_probes()
+    if watch:
+        watch("float model", 0, 1)
     with folder_beside(out) as temporary:
         source = _float_bundle(path, temporary / "float", settings)
+        if watch:
+            watch("float model", 1, 1)
         return quantize_bundle(
             source,
             out,

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import copy
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -21,13 +21,16 @@ from clipworks.encoders.bundle import (
     WEIGHTS_FILE,
     Bundle,
     BundleCard,
+    Verification,
     is_bundle,
     read_bundle,
+    record_verification,
     seal_bundle,
 )
 from clipworks.encoders.loading import BACKENDS
 from clipworks.errors import BundleError, SettingsError
 from clipworks.export.limits import limits_of
+from clipworks.export.parity import CosineSummary, row_cosines, summarise_cosines
 from clipworks.export.to_onnx import export_graphs
 from clipworks.files import folder_beside
 from clipworks.models.checkpoints import save_checkpoint
@@ -51,14 +54,21 @@ class ConversionReport:
         image_difference: the largest difference of a coordinate of a picture's unit vector
             between torch and the bundle, both with the weights as they are stored.
         text_difference: the same for texts.
-        min_cosine: the lowest cosine between the bundle's vectors and those of the model in
-            float32, pictures and texts alike: what storing the weights in fewer bits costs.
+        verification: the bundle's vectors against those of the model in float32.
     """
 
     bundle: Bundle
     image_difference: float
     text_difference: float
-    min_cosine: float
+    verification: Verification
+
+    @property
+    def min_cosine(self) -> float:
+        """The lowest cosine between the bundle's vectors and those of the model in float32.
+
+        Pictures and texts alike: what storing the weights in fewer bits costs.
+        """
+        return min(self.verification.lowest_image_cosine, self.verification.lowest_text_cosine)
 
 
 def write_bundle(
@@ -94,13 +104,12 @@ def write_bundle(
         (folder / TOKENIZER_FILE).write_bytes(tokenizer_json)
         if notice:
             (folder / NOTICE_FILE).write_text(notice, encoding="utf-8")
-        report = _compare(seal_bundle(folder, card), stored, model)
+        report = _compare(seal_bundle(folder, replace(card, verified=())), stored, model)
+        record_verification(report.bundle, report.verification)
         if out.exists():
             shutil.rmtree(out)
         folder.rename(out)
-    return ConversionReport(
-        read_bundle(out), report.image_difference, report.text_difference, report.min_cosine
-    )
+    return replace(report, bundle=read_bundle(out))
 
 
 def check_target(out: Path, *, overwrite: bool) -> None:
@@ -132,8 +141,10 @@ def _compare(bundle: Bundle, stored: Clip, original: Clip) -> ConversionReport:
         bundle,
         image_difference=float(np.abs(images - stored_images).max()),
         text_difference=float(np.abs(texts - stored_texts).max()),
-        min_cosine=float(
-            min((images * original_images).sum(1).min(), (texts * original_texts).sum(1).min())
+        verification=_verification(
+            bundle.card,
+            summarise_cosines(row_cosines(images, original_images)),
+            summarise_cosines(row_cosines(texts, original_texts)),
         ),
     )
     worst = max(report.image_difference, report.text_difference)
@@ -149,6 +160,19 @@ def _compare(bundle: Bundle, stored: Clip, original: Clip) -> ConversionReport:
             f"{report.min_cosine:.6f}, expected at least {limit}: nothing was written"
         )
     return report
+
+
+def _verification(card: BundleCard, images: CosineSummary, texts: CosineSummary) -> Verification:
+    return Verification(
+        against=card.source,
+        fingerprint="",
+        pictures=_PROBES,
+        texts=_PROBES,
+        lowest_image_cosine=images.lowest,
+        mean_image_cosine=images.mean,
+        lowest_text_cosine=texts.lowest,
+        mean_text_cosine=texts.mean,
+    )
 
 
 def _probes(card: BundleCard) -> tuple[Pixels, Tokens]:

@@ -52,6 +52,7 @@ def test_the_report_says_how_close(converted):
     assert report.text_difference < 1e-6
     lowest = {"fp32": 0.999999, "fp16": 0.9999, "bf16": 0.999}
     assert report.min_cosine > lowest[report.bundle.card.precision]
+    assert report.bundle.card.verified == (report.verification,)
 
 
 def test_the_graphs_hold_no_weights_of_their_own(converted):
