@@ -60,8 +60,8 @@ def verify(
     inputs = folder_probes(pictures, words) if pictures else packaged_probes(words)
     with _reference_bundle(against, bundle) as reference, stage_watcher() as watch:
         report = verify_embedder(
-            load(bundle),
-            load(reference),
+            load(bundle, backend="onnx"),
+            load(reference, backend="onnx"),
             inputs,
             folders=(bundle.folder, reference.folder),
             watch=watch,

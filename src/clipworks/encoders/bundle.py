@@ -172,6 +172,20 @@ def read_card(path: Path) -> BundleCard:
     return BundleCard.from_json(fields)
 
 
+def check_target(out: Path, *, overwrite: bool) -> None:
+    """See that a bundle may be written there.
+
+    Raises:
+        SettingsError: `out` exists, and is not a bundle or is not to be replaced.
+    """
+    if not out.exists() or (out.is_dir() and not any(out.iterdir())):
+        return
+    if not is_bundle(out):
+        raise SettingsError(f"{out} exists and is not a bundle: choose another folder")
+    if not overwrite:
+        raise SettingsError(f"{out} holds a bundle already: choose another folder, or --overwrite")
+
+
 def seal_bundle(folder: Path, card: BundleCard) -> Bundle:
     """Write `bundle.json` last: list the folder's files and take the fingerprint."""
     names = sorted(p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file())

@@ -7,12 +7,19 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from clipworks.encoders.bundle import WEIGHTS_FILE, Bundle, BundleCard, is_bundle, read_bundle
+from clipworks.encoders.bundle import (
+    WEIGHTS_FILE,
+    Bundle,
+    BundleCard,
+    check_target,
+    is_bundle,
+    read_bundle,
+)
 from clipworks.errors import SettingsError
 from clipworks.export.input_specs import image_spec_of, text_spec_of, tokenizer_of
 from clipworks.export.limits import limits_of
 from clipworks.export.probe_inputs import folder_probes, packaged_probes
-from clipworks.export.to_bundle import DTYPES, ConversionReport, check_target, write_bundle
+from clipworks.export.to_bundle import DTYPES, ConversionReport, write_bundle
 from clipworks.extras import require
 from clipworks.files import folder_beside
 from clipworks.models.checkpoints import Checkpoint, load_checkpoint
@@ -23,6 +30,8 @@ if TYPE_CHECKING:
     from clipworks.export.verification import Watcher
 
 BACKENDS = ("onnx", "openvino")
+
+_MOST_PICTURES = 512  # of a folder that may hold a million
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,8 +108,8 @@ def convert_to_int8(
         path: a file or a folder of weights, as `load_checkpoint` takes, or a bundle.
         out: the new bundle's folder.
         settings: what the files do not say; their precision does not count.
-        pictures: a folder to calibrate on and to verify with, captions beside; by default the
-            demo's pictures.
+        pictures: a folder to calibrate on and to verify with, captions beside, of which at most 512
+            pictures are used; by default the demo's.
         backend: which runtime the graphs are for: `onnx` or `openvino`.
         watch: is told how far it is.
 
@@ -117,7 +126,7 @@ def convert_to_int8(
     require("onnx", "converting to int8")
     from clipworks.export.int8_bundle import quantize_bundle
 
-    inputs = folder_probes(pictures) if pictures else packaged_probes()
+    inputs = folder_probes(pictures, most=_MOST_PICTURES) if pictures else packaged_probes()
     if watch:
         watch("float model", 0, 1)
     with folder_beside(out) as temporary:
@@ -130,6 +139,7 @@ def convert_to_int8(
             inputs,
             method="static" if backend == "openvino" else "dynamic",
             name=settings.name,
+            overwrite=settings.overwrite,
             watch=watch,
         )
 

@@ -10,10 +10,10 @@ Axes: row (pictures or texts), image, text, dim (width of the joint space).
 from __future__ import annotations
 
 import shutil
-from collections.abc import Container, Sequence
+from collections.abc import Container
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal, TypeVar, final, get_args
+from typing import Literal, final, get_args
 
 import numpy as np
 from jaxtyping import Float
@@ -23,6 +23,7 @@ from clipworks.devices import count_cores
 from clipworks.encoders.bundle import (
     NOTICE_FILE,
     Bundle,
+    check_target,
     record_verification,
     seal_bundle,
 )
@@ -35,13 +36,12 @@ from clipworks.export.graph_rewrites import speed_up
 from clipworks.export.input_ranges import observe_ranges
 from clipworks.export.limits import LIMITS
 from clipworks.export.parity import row_cosines
-from clipworks.export.probe_inputs import ProbeInputs
+from clipworks.export.probe_inputs import ProbeInputs, spread_evenly
 from clipworks.export.quantization import linear_layers, quantize_dynamic, quantize_static
 from clipworks.export.verification import VerificationReport, Watcher, verify_embedder
 from clipworks.files import folder_beside
 
 Method = Literal["dynamic", "static"]
-T = TypeVar("T")
 
 _BATCH = 8
 _MOST_PICTURES = 64  # that a layer's range and damage are taken from
@@ -73,40 +73,39 @@ def quantize_bundle(
     *,
     method: Method = "dynamic",
     name: str | None = None,
+    overwrite: bool = False,
     watch: Watcher | None = None,
 ) -> Int8Report:
     """Write a bundle whose linear layers are int8, whole or not at all, and verify it.
 
     Args:
         source: its graphs must compute in float32, however their weights are stored.
-        out: the new bundle's folder; what stands there is replaced.
+        out: the new bundle's folder.
         inputs: pictures and texts to calibrate on and to verify with.
         method: `dynamic`, for ONNX Runtime, or `static`, for OpenVINO, which relies on `inputs`
             being like what is to be embedded.
         name: of the new bundle; by default the source's.
+        overwrite: replace a bundle that stands there.
         watch: is told how far it is.
 
     Raises:
-        SettingsError: no such method.
+        SettingsError: no such method, or `out` is taken.
         BundleError: the graphs hold no layers to quantise, or the limits cannot be held; nothing
             is written.
     """
     if method not in get_args(Method):
         raise SettingsError(f"method {method!r}: expected one of {', '.join(get_args(Method))}")
-    tell = watch or (lambda stage, done, total: None)
+    check_target(out, overwrite=overwrite)
     embedder = load(source, backend="onnx")
     pixels, tokens = _calibration_arrays(embedder, inputs)
+    tell = watch or (lambda stage, done, total: None)
+    towers = [
+        _TowerQuantizer("image tower", source.image_graph, pixels, source, method, tell),
+        _TowerQuantizer("text tower", source.text_graph, tokens, source, method, tell),
+    ]
     with folder_beside(out) as folder:
-        towers = [
-            _TowerQuantizer("image tower", source.image_graph, pixels, source, method, tell),
-            _TowerQuantizer("text tower", source.text_graph, tokens, source, method, tell),
-        ]
         kept = [tower.write(folder / tower.path.name) for tower in towers]
-        for file in (source.tokenizer, source.folder / NOTICE_FILE):
-            if file.exists():
-                shutil.copyfile(file, folder / file.name)
-        card = replace(source.card, name=name or source.card.name, precision="int8", verified=())
-        bundle = seal_bundle(folder, card)
+        bundle = _seal(source, folder, name or source.card.name)
         report = verify_embedder(
             load(bundle, backend="onnx"), embedder, inputs, folders=(folder, source.folder),
             watch=watch,
@@ -123,6 +122,14 @@ def quantize_bundle(
         float_layers=tuple(sorted(set().union(*kept))),
         num_layers=sum(tower.num_layers for tower in towers),
     )
+
+
+def _seal(source: Bundle, folder: Path, name: str) -> Bundle:
+    """Make a bundle of a folder that has the two graphs."""
+    for file in (source.tokenizer, source.folder / NOTICE_FILE):
+        if file.exists():
+            shutil.copyfile(file, folder / file.name)
+    return seal_bundle(folder, replace(source.card, name=name, precision="int8", verified=()))
 
 
 @final
@@ -219,13 +226,6 @@ def _calibration_arrays(
     embedder: Embedder, inputs: ProbeInputs
 ) -> tuple[Float[np.ndarray, "image 3 h w"], np.ndarray]:
     """Pixels and tokens of as many pictures and texts as calibration takes."""
-    pictures = _spread(inputs.pictures, _MOST_PICTURES)
+    pictures = spread_evenly(inputs.pictures, _MOST_PICTURES)
     pixels = np.stack([embedder.read_pixels(picture) for picture in pictures])
-    return pixels, embedder.tokenizer(_spread(inputs.texts, _MOST_TEXTS))
-
-
-def _spread(items: Sequence[T], most: int) -> list[T]:
-    """At most so many of them, evenly over the whole."""
-    if len(items) <= most:
-        return list(items)
-    return [items[i * len(items) // most] for i in range(most)]
+    return pixels, embedder.tokenizer(spread_evenly(inputs.texts, _MOST_TEXTS))

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 from PIL import Image
@@ -21,6 +21,8 @@ from clipworks.zeroshot.prompts import fill_templates, load_templates
 
 if TYPE_CHECKING:
     from clipworks.encoders.embedder import ImageLike
+
+T = TypeVar("T")
 
 LABELS = (
     "an apple", "a banana", "a bicycle", "a bird", "a boat", "a book", "a camera", "a car", "a cat",
@@ -57,21 +59,29 @@ def packaged_probes(labels: Sequence[str] = ()) -> ProbeInputs:
     return ProbeInputs(pictures, _prompts(words), words)
 
 
-def folder_probes(folder: Path, labels: Sequence[str] = ()) -> ProbeInputs:
+def folder_probes(
+    folder: Path, labels: Sequence[str] = (), *, most: int | None = None
+) -> ProbeInputs:
     """A folder's pictures and their captions; subfolders' names are labels where none are given.
 
     Labels that are given stand for the subfolders of the same names, where there are such.
+
+    Args:
+        folder: is read with the folders below it.
+        labels: instead of the subfolders' names.
+        most: pictures, evenly over the folder; None takes all.
 
     Raises:
         FolderError: it cannot be read, or holds no pictures.
     """
     listing = list_folder(folder)
-    paths = [Path(sample.image_path) for sample in listing.samples]
+    samples = spread_evenly(listing.samples, most or len(listing.samples))
+    paths = [Path(sample.image_path) for sample in samples]
     groups = [_subfolder(path, listing.folder) for path in paths]
     named = sorted(set(groups) - {""})
     words = tuple(labels) or (tuple(named) if len(named) > 1 else LABELS)
     known = all(group in words for group in groups)
-    captions = [read_caption(s.caption_path) for s in listing.samples if s.caption_path]
+    captions = [read_caption(s.caption_path) for s in samples if s.caption_path]
     texts = [*_prompts(words), *(caption for caption in captions if caption)]
     truth = [words.index(group) for group in groups] if known else None
     return ProbeInputs(paths, texts, words, truth)
@@ -92,6 +102,12 @@ def generate_pictures(count: int) -> list[Image.Image]:
             picture.paste(colour, (left, top, left + width, top + height))
         pictures.append(picture)
     return pictures
+
+
+def spread_evenly(items: Sequence[T], most: int) -> list[T]:
+    """At most so many items, evenly over the whole."""
+    count = min(most, len(items))
+    return [items[i * len(items) // count] for i in range(count)]
 
 
 def _prompts(labels: Sequence[str]) -> list[str]:

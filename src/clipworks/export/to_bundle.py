@@ -22,13 +22,13 @@ from clipworks.encoders.bundle import (
     Bundle,
     BundleCard,
     Verification,
-    is_bundle,
+    check_target,
     read_bundle,
     record_verification,
     seal_bundle,
 )
 from clipworks.encoders.loading import BACKENDS
-from clipworks.errors import BundleError, SettingsError
+from clipworks.errors import BundleError
 from clipworks.export.limits import limits_of
 from clipworks.export.parity import CosineSummary, row_cosines, summarise_cosines
 from clipworks.export.to_onnx import export_graphs
@@ -110,20 +110,6 @@ def write_bundle(
             shutil.rmtree(out)
         folder.rename(out)
     return replace(report, bundle=read_bundle(out))
-
-
-def check_target(out: Path, *, overwrite: bool) -> None:
-    """See that a bundle may be written there.
-
-    Raises:
-        SettingsError: `out` exists, and is not a bundle or is not to be replaced.
-    """
-    if not out.exists() or (out.is_dir() and not any(out.iterdir())):
-        return
-    if not is_bundle(out):
-        raise SettingsError(f"{out} exists and is not a bundle: choose another folder")
-    if not overwrite:
-        raise SettingsError(f"{out} holds a bundle already: choose another folder, or --overwrite")
 
 
 def _as_stored(model: Clip, precision: str) -> Clip:

@@ -131,8 +131,11 @@ def test_an_interrupt_leaves_nothing_and_the_old_bundle(tiny_bundle_folder, tmp_
         raise KeyboardInterrupt
 
     monkeypatch.setattr(int8_bundle, "verify_embedder", interrupt)
+    inputs = ProbeInputs(few(4).pictures, WORDS, ["a", "b"])
+    with pytest.raises(SettingsError, match="holds a bundle already"):
+        quantize_bundle(source, tmp_path / "out", inputs)
     with pytest.raises(KeyboardInterrupt):
-        quantize_bundle(source, tmp_path / "out", ProbeInputs(few(4).pictures, WORDS, ["a", "b"]))
+        quantize_bundle(source, tmp_path / "out", inputs, overwrite=True)
     assert [path.name for path in tmp_path.iterdir()] == ["out"]
     assert is_bundle(tmp_path / "out")
     assert read_bundle(tmp_path / "out").card == old.card

@@ -78,6 +78,7 @@ def test_a_folders_subfolders_are_labels_and_truth(tmp_path):
     assert [inputs.labels[i] for i in inputs.truth] == ["owl", "red fox"]
     assert "an owl at night" in inputs.texts
     assert folder_probes(tmp_path, ["owl"]).truth is None
+    assert len(folder_probes(tmp_path, most=1).pictures) == 1
 
 
 def test_generated_pictures_are_always_the_same_and_all_differ():
