@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from rich.console import Console
-    from rich.progress import Progress
+    from rich.progress import Progress, TaskID
 
 
 def print_json(result: Any) -> None:  # noqa: ANN401 - whatever JSON takes
@@ -21,6 +23,20 @@ def result_console() -> Console:
     from rich.console import Console
 
     return Console(highlight=False)
+
+
+@contextmanager
+def stage_watcher() -> Iterator[Callable[[str, int, int], None]]:
+    """Give what is told of each stage's progress: its name, how much is done, of how much."""
+    with progress_bar() as progress:
+        tasks: dict[str, TaskID] = {}
+
+        def watch(stage: str, done: int, total: int) -> None:
+            if stage not in tasks:
+                tasks[stage] = progress.add_task(stage, total=total, rate="")
+            progress.update(tasks[stage], completed=done, total=total)
+
+        yield watch
 
 
 def progress_bar() -> Progress:

@@ -1,18 +1,24 @@
-"""`clipworks convert`: a checkpoint to a bundle."""
+"""`clipworks convert`: a checkpoint to a bundle, in the precision that is wanted."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from clipworks.cli.options import Json
+from clipworks.errors import SettingsError
+
+if TYPE_CHECKING:
+    from clipworks.export.conversion import ConversionSettings
+    from clipworks.export.int8_bundle import Int8Report
+    from clipworks.export.to_bundle import ConversionReport
 
 Checkpoint = Annotated[
     str,
     typer.Argument(
-        help="Weights: .safetensors, .bin or .pt, a folder as hubs have it, a bundle, or "
+        help="Weights (.safetensors, .bin, .pt, a hub's folder), a bundle, a model's name, or "
         "open_clip:MODEL/TAG, open_clip:MODEL/FILE, open_clip:FOLDER for any model of open_clip.",
         show_default=False,
     ),
@@ -20,8 +26,19 @@ Checkpoint = Annotated[
 Out = Annotated[Path, typer.Option("--out", "-o", help="The bundle's folder.", show_default=False)]
 Name = Annotated[str | None, typer.Option(help="The model's name; by default the file's.")]
 Precision = Annotated[
-    str, typer.Option(envvar="CLIPWORKS_PRECISION", help="Of the stored weights: fp32 or fp16.")
+    str,
+    typer.Option(
+        envvar="CLIPWORKS_PRECISION", help="Of the stored weights: fp32, fp16, bf16 or int8."
+    ),
 ]
+Calibrate = Annotated[
+    Path | None,
+    typer.Option(
+        help="For int8: a folder of pictures like those to come.",
+        exists=True, file_okay=False, show_default=False,
+    ),
+]  # fmt: skip
+Backend = Annotated[str, typer.Option(help="For int8: who is to run it, onnx or openvino.")]
 Config = Annotated[
     Path | None,
     typer.Option(help="The library's own config.json or open_clip_config.json, if not beside."),
@@ -43,6 +60,8 @@ def convert(
     out: Out,
     name: Name = None,
     precision: Precision = "fp32",
+    calibrate: Calibrate = None,
+    backend: Backend = "onnx",
     config: Config = None,
     tokenizer: Tokenizer = None,
     activation: Activation = None,
@@ -55,7 +74,6 @@ def convert(
     Weights of OpenAI, OpenCLIP and Hugging Face (CLIP, SigLIP) are read here; any other model of
     open_clip comes through clipworks[open_clip].
     """
-    from clipworks.cli.console import print_json, result_console
     from clipworks.extras import require
 
     require("torch", "clipworks convert")
@@ -72,14 +90,56 @@ def convert(
         tokenizer=tokenizer,
         overwrite=overwrite,
     )
+    int8 = precision == "int8"
+    if not int8 and (calibrate or backend != "onnx"):
+        raise SettingsError("--calibrate and --backend are for --precision int8 alone")
     if checkpoint.startswith("open_clip:"):
-        from clipworks.cli.download_bar import download_bar
-        from clipworks.export.open_clip_adapter import convert_open_clip
-
-        with download_bar() as watch:
-            report = convert_open_clip(checkpoint, out, settings, watch=watch)
+        _print_float(_convert_open_clip(checkpoint, out, settings), json=json)
+        return
+    source = _find_source(Path(checkpoint))
+    if int8:
+        _print_int8(_convert_to_int8(source, out, settings, calibrate, backend), json=json)
     else:
-        report = convert_checkpoint(Path(checkpoint), out, settings)
+        _print_float(convert_checkpoint(source, out, settings), json=json)
+
+
+def _convert_open_clip(
+    checkpoint: str, out: Path, settings: ConversionSettings
+) -> ConversionReport:
+    from clipworks.cli.download_bar import download_bar
+    from clipworks.export.open_clip_adapter import convert_open_clip
+
+    with download_bar() as watch:
+        return convert_open_clip(checkpoint, out, settings, watch=watch)
+
+
+def _find_source(given: Path) -> Path:
+    """What is there under this path, or else the model of this name on this machine."""
+    from clipworks.encoders.loading import find_installed
+
+    installed = None if given.exists() else find_installed(given)
+    return installed.folder if installed else given
+
+
+def _convert_to_int8(
+    source: Path,
+    out: Path,
+    settings: ConversionSettings,
+    calibrate: Path | None,
+    backend: str,
+) -> Int8Report:
+    from clipworks.cli.console import stage_watcher
+    from clipworks.export.conversion import convert_to_int8
+
+    with stage_watcher() as watch:
+        return convert_to_int8(
+            source, out, settings, pictures=calibrate, backend=backend, watch=watch
+        )
+
+
+def _print_float(report: ConversionReport, *, json: bool) -> None:
+    from clipworks.cli.console import print_json, result_console
+
     card = report.bundle.card
     for note in report.notes:
         typer.echo(f"note: {note}", err=True)
@@ -101,5 +161,32 @@ def convert(
         f"fingerprint {card.fingerprint}\n"
         f"largest difference from torch: pictures {report.image_difference:.1e}, "
         f"texts {report.text_difference:.1e}; lowest cosine {report.min_cosine:.6f}",
+        soft_wrap=True,
+    )
+
+
+def _print_int8(report: Int8Report, *, json: bool) -> None:
+    from clipworks.cli.console import print_json, result_console
+
+    card, verification = report.bundle.card, report.verification
+    if json:
+        print_json(
+            {
+                "bundle": str(report.bundle.folder),
+                "name": card.name,
+                "fingerprint": card.fingerprint,
+                "layers": report.num_layers,
+                "float_layers": report.float_layers,
+                "verification": verification.to_json(),
+            }
+        )
+        return
+    result_console().print(
+        f"{report.bundle.folder}: {card.name}, {card.embedding_dim} dimensions, int8, "
+        f"fingerprint {card.fingerprint}\n"
+        f"{report.num_layers} layers, {len(report.float_layers)} of them left in float; "
+        f"{verification.size_bytes / verification.reference_size_bytes:.0%} of the size\n"
+        f"mean cosine with {verification.against}: pictures {verification.images.mean:.5f}, "
+        f"texts {verification.texts.mean:.5f}; same best label {verification.agreement:.1%}",
         soft_wrap=True,
     )

@@ -18,6 +18,7 @@ from clipworks.cli.index import index
 from clipworks.cli.models import models
 from clipworks.cli.pull import pull
 from clipworks.cli.search import search
+from clipworks.cli.verify import verify
 from clipworks.errors import ClipworksError
 
 app = typer.Typer(
@@ -29,7 +30,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-for command in (demo, embed, index, search, classify, models, pull, convert, bench, doctor):
+for command in (demo, embed, index, search, classify, models, pull, convert, verify, bench, doctor):
     app.command()(command)
 
 

@@ -27,6 +27,31 @@ NOTICE_FILE = "NOTICE.md"
 
 
 @dataclass(frozen=True)
+class Verification:
+    """What a bundle was compared with when it was made, and how well it agreed.
+
+    Attributes:
+        against: the reference's name.
+        fingerprint: the reference's, or "" for a checkpoint.
+        pictures: how many were compared.
+        texts: how many were compared.
+        lowest_image_cosine: between the two models' vectors of a picture.
+        mean_image_cosine: of all pictures.
+        lowest_text_cosine: between the two models' vectors of a text.
+        mean_text_cosine: of all texts.
+    """
+
+    against: str
+    fingerprint: str
+    pictures: int
+    texts: int
+    lowest_image_cosine: float
+    mean_image_cosine: float
+    lowest_text_cosine: float
+    mean_text_cosine: float
+
+
+@dataclass(frozen=True)
 class BundleCard:
     """What `bundle.json` says.
 
@@ -41,11 +66,12 @@ class BundleCard:
         logit_scale: multiplies a cosine to give a logit (already exponentiated).
         logit_bias: is added to a logit.
         scores: whether logits become scores by softmax over labels or by sigmoid, each for itself.
-        precision: of the stored weights: "fp32", "fp16", ...
+        precision: of the stored weights: "fp32", "fp16", "bf16" or "int8".
         licence: of the weights, an SPDX expression or a name.
         attribution: whom the licence asks to name.
         fingerprint: a hash over weights, preprocessing, tokenizer and precision.
         files: every other file of the bundle, with its SHA-256.
+        verified: what it was compared with when it was made.
         format_version: of this layout.
     """
 
@@ -64,6 +90,7 @@ class BundleCard:
     attribution: str = ""
     fingerprint: str = ""
     files: dict[str, str] | None = None
+    verified: tuple[Verification, ...] = ()
     format_version: int = FORMAT_VERSION
 
     def to_json(self) -> dict[str, Any]:
@@ -81,6 +108,7 @@ class BundleCard:
             specs = {
                 "image": ImageSpec.from_json(fields["image"]),
                 "text": TextSpec.from_json(fields["text"]),
+                "verified": tuple(Verification(**one) for one in fields.get("verified", ())),
             }
             return cls(**{**fields, **specs})
         except (KeyError, TypeError, SettingsError) as error:
@@ -146,6 +174,20 @@ def read_card(path: Path) -> BundleCard:
     return BundleCard.from_json(fields)
 
 
+def check_target(out: Path, *, overwrite: bool) -> None:
+    """See that a bundle may be written there.
+
+    Raises:
+        SettingsError: `out` exists, and is not a bundle or is not to be replaced.
+    """
+    if not out.exists() or (out.is_dir() and not any(out.iterdir())):
+        return
+    if not is_bundle(out):
+        raise SettingsError(f"{out} exists and is not a bundle: choose another folder")
+    if not overwrite:
+        raise SettingsError(f"{out} holds a bundle already: choose another folder, or --overwrite")
+
+
 def seal_bundle(folder: Path, card: BundleCard) -> Bundle:
     """Write `bundle.json` last: list the folder's files and take the fingerprint."""
     names = sorted(p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file())
@@ -153,6 +195,13 @@ def seal_bundle(folder: Path, card: BundleCard) -> Bundle:
     sealed = replace(card, files=files, fingerprint=_fingerprint(card, files))
     write_json_atomic(folder / CARD_FILE, sealed.to_json())
     return Bundle(folder, sealed)
+
+
+def record_verification(bundle: Bundle, verification: Verification) -> Bundle:
+    """Add to `bundle.json` what the bundle was compared with; its fingerprint stays."""
+    card = replace(bundle.card, verified=(*bundle.card.verified, verification))
+    write_json_atomic(bundle.folder / CARD_FILE, card.to_json())
+    return Bundle(bundle.folder, card)
 
 
 def _check_file(folder: Path, name: str, digest: str | None) -> None:

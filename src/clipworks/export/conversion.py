@@ -5,18 +5,34 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from clipworks.encoders.bundle import BundleCard, is_bundle, read_bundle
+from clipworks.encoders.bundle import (
+    WEIGHTS_FILE,
+    Bundle,
+    BundleCard,
+    check_target,
+    is_bundle,
+    read_bundle,
+)
 from clipworks.errors import CheckpointError, SettingsError
 from clipworks.export.input_specs import image_spec_of
+from clipworks.export.probe_inputs import folder_probes, packaged_probes
 from clipworks.export.text_inputs import TextInputs, text_inputs_of
 from clipworks.export.to_bundle import ConversionReport, write_bundle
+from clipworks.extras import require
+from clipworks.files import folder_beside
 from clipworks.models.checkpoints import Checkpoint, load_checkpoint
 from clipworks.models.config import ClipConfig
 from clipworks.models.facts import CheckpointHints
 
-PRECISIONS = ("fp32", "fp16")
+if TYPE_CHECKING:
+    from clipworks.export.int8_bundle import Int8Report
+    from clipworks.export.verification import Watcher
+
+BACKENDS = ("onnx", "openvino")
+
+_MOST_PICTURES = 512  # of a folder that may hold a million
 
 _GEMMA_VOCAB_SIZE = 256_000  # what SigLIP 2 reads with, and SigLIP does not
 
@@ -28,7 +44,7 @@ class ConversionSettings:
     Attributes:
         name: of the model; by default the file's or folder's.
         source: where it came from; by default the path.
-        precision: of the stored weights, `fp32` or `fp16`.
+        precision: of the stored weights: `fp32`, `fp16` or `bf16`.
         licence: of the weights.
         attribution: whom the licence asks to name.
         config: the content of the configuration that belongs beside the weights.
@@ -67,7 +83,7 @@ def convert_checkpoint(
         MissingExtraError: the extra `torch` is not installed.
     """
     settings = settings or ConversionSettings()
-    check_precision(settings.precision)
+    check_stored_precision(settings.precision)
     if is_bundle(path):
         card, tokenizer, checkpoint = _describe_bundle(path, settings)
     else:
@@ -89,14 +105,90 @@ def family_of(config: ClipConfig) -> str:
     return "siglip2" if newer else "siglip"
 
 
-def check_precision(precision: str) -> None:
+def check_stored_precision(precision: str) -> None:
     """Whether weights can be stored so.
 
     Raises:
         SettingsError: they cannot.
     """
-    if precision not in PRECISIONS:
-        raise SettingsError(f"precision {precision!r}: expected one of {', '.join(PRECISIONS)}")
+    limits_of(precision)  # knows them all, and names them
+    if precision not in DTYPES:
+        raise SettingsError(
+            f"precision {precision!r} is made of a bundle: convert to fp32 first, then that bundle"
+        )
+
+
+def convert_to_int8(
+    path: Path,
+    out: Path,
+    settings: ConversionSettings | None = None,
+    *,
+    pictures: Path | None = None,
+    backend: str = "onnx",
+    watch: Watcher | None = None,
+) -> Int8Report:
+    """Convert a checkpoint or a bundle to a bundle that computes in 8-bit integers.
+
+    Args:
+        path: a file or a folder of weights, as `load_checkpoint` takes, or a bundle.
+        out: the new bundle's folder.
+        settings: what the files do not say; their precision does not count.
+        pictures: a folder to calibrate on and to verify with, captions beside, of which at most 512
+            pictures are used; by default the demo's.
+        backend: which runtime the graphs are for: `onnx` or `openvino`.
+        watch: is told how far it is.
+
+    Raises:
+        CheckpointError: the weights cannot be understood without guessing.
+        SettingsError: the settings are wrong, or `out` is taken.
+        BundleError: int8 does not hold the limits; nothing is written.
+        FolderError: the pictures cannot be read.
+        MissingExtraError: the extra `torch` is not installed.
+    """
+    settings = settings or ConversionSettings()
+    _check_int8(backend, pictures)
+    check_target(out, overwrite=settings.overwrite)
+    require("onnx", "converting to int8")
+    from clipworks.export.int8_bundle import quantize_bundle
+
+    inputs = folder_probes(pictures, most=_MOST_PICTURES) if pictures else packaged_probes()
+    if watch:
+        watch("float model", 0, 1)
+    with folder_beside(out) as temporary:
+        source = _float_bundle(path, temporary / "float", settings)
+        if watch:
+            watch("float model", 1, 1)
+        return quantize_bundle(
+            source,
+            out,
+            inputs,
+            method="static" if backend == "openvino" else "dynamic",
+            name=settings.name,
+            overwrite=settings.overwrite,
+            watch=watch,
+        )
+
+
+def _check_int8(backend: str, pictures: Path | None) -> None:
+    if backend not in BACKENDS:
+        raise SettingsError(f"backend {backend!r}: expected one of {', '.join(BACKENDS)}")
+    if backend == "openvino" and pictures is None:
+        raise SettingsError(
+            "int8 for OpenVINO has ranges that are set beforehand: give --calibrate FOLDER with "
+            "some hundred pictures like those that you will embed"
+        )
+
+
+def _float_bundle(path: Path, temporary: Path, settings: ConversionSettings) -> Bundle:
+    """A bundle as it stands, or a checkpoint's in float32."""
+    if not is_bundle(path):
+        return convert_checkpoint(path, temporary, replace(settings, precision="fp32")).bundle
+    bundle = read_bundle(path)
+    if bundle.card.precision == "int8":
+        raise SettingsError(f"{path} is int8 already: give the bundle that it was made of")
+    return replace(
+        bundle, card=replace(bundle.card, licence=settings.licence or bundle.card.licence)
+    )
 
 
 def _describe_bundle(
@@ -108,10 +200,16 @@ def _describe_bundle(
             f"{path} was made by open_clip, whose architecture this package does not have: "
             f"convert it again from its source, {bundle.card.source}"
         )
+    if WEIGHTS_FILE not in (bundle.card.files or {}):
+        raise SettingsError(
+            f"{path} holds graphs without {WEIGHTS_FILE}: it can become int8, but for "
+            f"{settings.precision} give the checkpoint that it was made of"
+        )
     card = replace(
         bundle.card,
         name=settings.name or bundle.card.name,
         precision=settings.precision,
+        verified=(),
         licence=settings.licence or bundle.card.licence,
     )
     return card, bundle.tokenizer.read_bytes(), load_checkpoint(path)

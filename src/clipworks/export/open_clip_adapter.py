@@ -27,7 +27,7 @@ from clipworks.encoders import hub
 from clipworks.encoders.bundle import BundleCard
 from clipworks.encoders.catalog import CatalogEntry, find_entry
 from clipworks.errors import CheckpointError, MissingExtraError, SettingsError, UnknownModelError
-from clipworks.export.conversion import ConversionSettings, check_precision
+from clipworks.export.conversion import ConversionSettings, check_stored_precision
 from clipworks.export.open_clip_tokenizer import tokenizer_of_open_clip
 from clipworks.export.to_bundle import ConversionReport, write_bundle
 from clipworks.extras import require
@@ -87,7 +87,7 @@ def convert_open_clip(
         MissingExtraError: the extra `open_clip` is not installed.
     """
     settings = settings or ConversionSettings()
-    check_precision(settings.precision)
+    check_stored_precision(settings.precision)
     if settings.config or settings.preset or settings.hints.activation:
         raise SettingsError(
             "a model of open_clip brings its configuration, preprocessing and activation itself: "

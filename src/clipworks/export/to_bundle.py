@@ -7,9 +7,8 @@ from __future__ import annotations
 
 import copy
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import torch
@@ -22,18 +21,23 @@ from clipworks.encoders.bundle import (
     WEIGHTS_FILE,
     Bundle,
     BundleCard,
-    is_bundle,
+    Verification,
+    check_target,
     read_bundle,
+    record_verification,
     seal_bundle,
 )
 from clipworks.encoders.loading import BACKENDS
-from clipworks.errors import BundleError, SettingsError
+from clipworks.errors import BundleError
+from clipworks.export.limits import limits_of
+from clipworks.export.parity import CosineSummary, row_cosines, summarise_cosines
 from clipworks.export.to_onnx import export_graphs
 from clipworks.files import folder_beside
 from clipworks.models.checkpoints import save_checkpoint
 from clipworks.models.two_towers import TwoTowers
 
-Precision = Literal["fp32", "fp16"]
+DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
+"""Of the stored weights, by precision."""
 
 MAX_DIFFERENCE = 1e-4
 """The largest difference of a coordinate of a unit vector between torch and the bundle."""
@@ -50,16 +54,23 @@ class ConversionReport:
         image_difference: the largest difference of a coordinate of a picture's unit vector
             between torch and the bundle, both with the weights as they are stored.
         text_difference: the same for texts.
-        min_cosine: the lowest cosine between the bundle's vectors and those of the model in
-            float32, pictures and texts alike: what storing the weights in fewer bits costs.
+        verification: the bundle's vectors against those of the model in float32.
         notes: where the bundle does less than the model could, a sentence each.
     """
 
     bundle: Bundle
     image_difference: float
     text_difference: float
-    min_cosine: float
+    verification: Verification
     notes: tuple[str, ...] = ()
+
+    @property
+    def min_cosine(self) -> float:
+        """The lowest cosine between the bundle's vectors and those of the model in float32.
+
+        Pictures and texts alike: what storing the weights in fewer bits costs.
+        """
+        return min(self.verification.lowest_image_cosine, self.verification.lowest_text_cosine)
 
 
 def write_bundle(
@@ -87,37 +98,25 @@ def write_bundle(
         BundleError: the bundle's numbers differ from the model's.
         MissingExtraError: onnx or onnxscript is not installed.
     """
-    _check_target(out, overwrite=overwrite)
+    check_target(out, overwrite=overwrite)
     stored = _as_stored(model, card.precision)
     with folder_beside(out) as folder:
-        dtype = torch.float16 if card.precision == "fp16" else torch.float32
-        save_checkpoint(stored, folder / WEIGHTS_FILE, dtype=dtype)
+        save_checkpoint(stored, folder / WEIGHTS_FILE, dtype=DTYPES[card.precision])
         export_graphs(stored, folder, card)
         (folder / TOKENIZER_FILE).write_bytes(tokenizer_json)
         if notice:
             (folder / NOTICE_FILE).write_text(notice, encoding="utf-8")
-        report = _compare(seal_bundle(folder, card), stored, model)
+        report = _compare(seal_bundle(folder, replace(card, verified=())), stored, model)
+        record_verification(report.bundle, report.verification)
         if out.exists():
             shutil.rmtree(out)
         folder.rename(out)
-    return ConversionReport(
-        read_bundle(out), report.image_difference, report.text_difference, report.min_cosine
-    )
-
-
-def _check_target(out: Path, *, overwrite: bool) -> None:
-    if not out.exists() or (out.is_dir() and not any(out.iterdir())):
-        return
-    if not is_bundle(out):
-        raise SettingsError(f"{out} exists and is not a bundle: choose another folder")
-    if not overwrite:
-        raise SettingsError(f"{out} holds a bundle already: choose another folder, or --overwrite")
+    return replace(report, bundle=read_bundle(out))
 
 
 def _as_stored(model: TwoTowers, precision: str) -> TwoTowers:
     """The model as it will be read back: halves are rounded, then widened again."""
-    stored = copy.deepcopy(model).eval()
-    return stored.half().float() if precision == "fp16" else stored
+    return copy.deepcopy(model).eval().to(DTYPES[precision]).float()
 
 
 def _compare(bundle: Bundle, stored: TwoTowers, original: TwoTowers) -> ConversionReport:
@@ -130,8 +129,10 @@ def _compare(bundle: Bundle, stored: TwoTowers, original: TwoTowers) -> Conversi
         bundle,
         image_difference=float(np.abs(images - stored_images).max()),
         text_difference=float(np.abs(texts - stored_texts).max()),
-        min_cosine=float(
-            min((images * original_images).sum(1).min(), (texts * original_texts).sum(1).min())
+        verification=_verification(
+            bundle.card,
+            summarise_cosines(row_cosines(images, original_images)),
+            summarise_cosines(row_cosines(texts, original_texts)),
         ),
     )
     worst = max(report.image_difference, report.text_difference)
@@ -140,7 +141,26 @@ def _compare(bundle: Bundle, stored: TwoTowers, original: TwoTowers) -> Conversi
             f"the converted model differs from the checkpoint by {worst:.1e} in a coordinate, "
             f"expected at most {MAX_DIFFERENCE:.0e}: nothing was written"
         )
+    limit = limits_of(bundle.card.precision).lowest_cosine
+    if not report.min_cosine >= limit:
+        raise BundleError(
+            f"with weights in {bundle.card.precision} the lowest cosine with the checkpoint is "
+            f"{report.min_cosine:.6f}, expected at least {limit}: nothing was written"
+        )
     return report
+
+
+def _verification(card: BundleCard, images: CosineSummary, texts: CosineSummary) -> Verification:
+    return Verification(
+        against=card.source,
+        fingerprint="",
+        pictures=_PROBES,
+        texts=_PROBES,
+        lowest_image_cosine=images.lowest,
+        mean_image_cosine=images.mean,
+        lowest_text_cosine=texts.lowest,
+        mean_text_cosine=texts.mean,
+    )
 
 
 def _probes(card: BundleCard) -> tuple[Pixels, Tokens]:

@@ -55,6 +55,9 @@ def export_graphs(model: TwoTowers, folder: Path, card: BundleCard | None = None
     """
     require("onnx", "converting a checkpoint")
     require("onnxscript", "converting a checkpoint")
+    from clipworks.export.graph_editor import GraphEditor
+    from clipworks.export.graph_rewrites import speed_up
+
     weights = _read_layout(folder / WEIGHTS_FILE)
     pixels, tokens = _example_inputs(model, card)
     for tower, example, names, file in (
@@ -62,6 +65,9 @@ def export_graphs(model: TwoTowers, folder: Path, card: BundleCard | None = None
         (_TextTower(model), tokens, ("text", "tokens"), TEXT_GRAPH_FILE),
     ):
         proto = _export(tower.eval(), example, batch_name=names[0], input_name=names[1])
+        graph = GraphEditor(proto, fold=False)
+        speed_up(graph)
+        proto = graph.model()
         _share_weights(proto, weights)
         (folder / file).write_bytes(proto.SerializeToString())
 

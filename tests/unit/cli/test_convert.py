@@ -10,6 +10,7 @@ from clipworks.encoders.bundle import read_bundle
 from clipworks.errors import CheckpointError, SettingsError
 from clipworks.export import open_clip_adapter
 from clipworks.models.checkpoints import save_checkpoint
+from tests.support.pictures import fill_folder
 from tests.support.tiny import tiny_clip, tiny_siglip, tiny_tokenizer
 
 app = Typer()
@@ -61,6 +62,25 @@ def test_a_naflex_model_converts_to_its_square_and_says_so(checkpoint, tmp_path)
     assert card.logit_scale == pytest.approx(model.logit_scale.exp().item())
 
 
+def test_int8_from_a_checkpoint_with_pictures_to_calibrate_on(checkpoint, tmp_path):
+    fill_folder(tmp_path / "pictures", 20, suffix=".png")
+    report = json.loads(
+        run(
+            checkpoint, "--out", tmp_path / "int8", "--preset", "openai", "--precision", "int8",
+            "--calibrate", tmp_path / "pictures", "--json",
+        )
+    )  # fmt: skip
+    assert report["verification"]["passed"]
+    assert report["verification"]["num_pictures"] == 20
+    assert report["layers"] == 19
+    assert clipworks.load(tmp_path / "int8").card.precision == "int8"
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["int8", "my-model", "pictures"]
+    with pytest.raises(SettingsError, match="is int8 already"):
+        run(tmp_path / "int8", "--out", tmp_path / "again", "--precision", "int8")
+    with pytest.raises(SettingsError, match=r"holds graphs without weights\.safetensors"):
+        run(tmp_path / "int8", "--out", tmp_path / "again", "--precision", "fp16")
+
+
 def test_what_the_files_do_not_say_is_asked_for(checkpoint, tmp_path):
     with pytest.raises(CheckpointError, match="--preset"):
         run(checkpoint, "--out", tmp_path / "bundle")
@@ -72,6 +92,9 @@ def test_what_the_files_do_not_say_is_asked_for(checkpoint, tmp_path):
     [
         (["--precision", "fp12"], "precision 'fp12': expected one of fp32, fp16"),
         (["--activation", "relu"], "activation='relu'"),
+        (["--backend", "openvino"], "are for --precision int8 alone"),
+        (["--precision", "int8", "--backend", "tpu"], "backend 'tpu': expected one of onnx"),
+        (["--precision", "int8", "--backend", "openvino"], "give --calibrate FOLDER"),
     ],
 )
 def test_wrong_settings_are_named(checkpoint, tmp_path, options, message):

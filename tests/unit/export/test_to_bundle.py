@@ -2,12 +2,13 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from safetensors.torch import load_file
 
 import clipworks
 from clipworks.encoders.bundle import read_bundle
 from clipworks.errors import BundleError, SettingsError
 from clipworks.export import to_bundle
-from clipworks.export.to_bundle import write_bundle
+from clipworks.export.to_bundle import DTYPES, write_bundle
 from tests.support.tiny import WORDS, tiny_card, tiny_clip, tiny_siglip, tiny_tokenizer
 
 
@@ -16,7 +17,7 @@ def tokenizer():
     return tiny_tokenizer()
 
 
-@pytest.fixture(scope="module", params=["fp32", "fp16"])
+@pytest.fixture(scope="module", params=["fp32", "fp16", "bf16"])
 def converted(request, tokenizer, tmp_path_factory):
     model = tiny_clip()
     card = tiny_card(tokenizer, precision=request.param)
@@ -31,9 +32,8 @@ def pictures(count=5):
 
 
 def test_the_bundle_gives_torchs_vectors_for_pictures_and_texts(converted):
-    model, report = converted
-    halves = report.bundle.card.precision == "fp16"
-    stored = model if not halves else tiny_clip().half().float()
+    _, report = converted
+    stored = tiny_clip().to(DTYPES[report.bundle.card.precision]).float()
     embedder = clipworks.load(report.bundle.folder)
     images = embedder.embed_images(pictures(), batch_size=2)
     texts = embedder.embed_texts(WORDS, batch_size=3)
@@ -50,7 +50,9 @@ def test_the_report_says_how_close(converted):
     _, report = converted
     assert report.image_difference < 1e-6
     assert report.text_difference < 1e-6
-    assert report.min_cosine > (0.9999 if report.bundle.card.precision == "fp16" else 0.999999)
+    lowest = {"fp32": 0.999999, "fp16": 0.9999, "bf16": 0.999}
+    assert report.min_cosine > lowest[report.bundle.card.precision]
+    assert report.bundle.card.verified == (report.verification,)
 
 
 def test_the_graphs_hold_no_weights_of_their_own(converted):
@@ -59,8 +61,17 @@ def test_the_graphs_hold_no_weights_of_their_own(converted):
     weights = (folder / "weights.safetensors").stat().st_size
     assert (folder / "image.onnx").stat().st_size < 40_000
     count = sum(p.numel() for p in tiny_clip().parameters())
-    per_weight = 2 if report.bundle.card.precision == "fp16" else 4
+    per_weight = 4 if report.bundle.card.precision == "fp32" else 2
     assert weights < count * per_weight + 10_000
+
+
+def test_halves_are_rounded_as_torch_rounds_them(converted):
+    model, report = converted
+    dtype = DTYPES[report.bundle.card.precision]
+    stored = load_file(report.bundle.folder / "weights.safetensors")
+    for name, tensor in model.state_dict().items():
+        assert stored[name].dtype == dtype
+        assert torch.equal(stored[name], tensor.to(dtype)), name
 
 
 def test_the_batch_is_dynamic(converted):
