@@ -154,6 +154,14 @@ def test_bytes_and_texts_go_in_and_our_vectors_come_out(
         np.testing.assert_allclose(answer["texts"], model.embed_texts(TEXTS), atol=1e-4)
 
 
+@pytest.mark.parametrize("protocol", ["http", "grpc"])
+def test_our_own_client_runs_the_towers_there(server, protocol):
+    here = clipworks.load("pictograms", backend="onnx")
+    there = clipworks.load("pictograms", backend="kserve", device=getattr(server, protocol))
+    np.testing.assert_allclose(there.embed_images(PICTURES), here.embed_images(PICTURES), atol=1e-4)
+    np.testing.assert_allclose(there.embed_texts(TEXTS), here.embed_texts(TEXTS), atol=1e-4)
+
+
 def test_the_example_names_what_it_sees(server):
     arguments = ["--url", server.http, "--model", "pictograms", "--texts", "an apple,a car"]
     done = subprocess.run(
