@@ -53,7 +53,7 @@ class PreprocessModel:
         spec = read_card(_version_folder(args) / CARD_FILE).image
         self._shape = (3, spec.height, spec.width)
         self._transform = ImageTransform(spec)
-        self._threads = ThreadPoolExecutor(count_cores())
+        self._threads = ThreadPoolExecutor(_cores_of_instance(args))
 
     def execute(self, requests: Sequence[Any]) -> list[Any]:
         """Answer each request; the pictures of all are decoded side by side."""
@@ -137,19 +137,24 @@ def _version_folder(args: Mapping[str, str]) -> Path:
 
 
 def _load(args: Mapping[str, str]) -> Embedder:
-    """The bundle beside `model.py`, as `config.pbtxt` wants it run; the instances share the cores.
+    """The bundle beside `model.py`, as `config.pbtxt` wants it run.
 
-    The bundle's hashes were checked when it was exported.
+    Its hashes were checked when it was exported.
     """
-    config = json.loads(args["model_config"])
-    settings = {key: one["string_value"] for key, one in config["parameters"].items()}
-    instances = sum(group["count"] for group in config["instance_group"])
+    parameters = json.loads(args["model_config"])["parameters"]
+    settings = {key: one["string_value"] for key, one in parameters.items()}
     return load(
         read_bundle(_version_folder(args) / BUNDLE_FOLDER, check_hashes=False),
         backend=settings["backend"],
         device=settings["device"],
-        num_threads=max(1, count_cores() // instances),
+        num_threads=_cores_of_instance(args),
     )
+
+
+def _cores_of_instance(args: Mapping[str, str]) -> int:
+    """The copies of a model share the cores."""
+    groups = json.loads(args["model_config"])["instance_group"]
+    return max(1, count_cores() // sum(group["count"] for group in groups))
 
 
 def _decode(content: bytes) -> str:

@@ -18,7 +18,6 @@ import shutil
 from pathlib import Path
 from typing import final
 
-from clipworks import __version__
 from clipworks.encoders.bundle import CARD_FILE, TOKENIZER_FILE, Bundle, is_bundle
 from clipworks.encoders.served_names import IMAGE_TENSOR, TEXT_TENSOR, ServedNames
 from clipworks.errors import SettingsError
@@ -43,7 +42,7 @@ from clipworks.export.triton_towers import (
 from clipworks.files import folder_beside
 
 _VERSION = "1"
-_MODEL_PY = '''"""Written by clipworks {version}: Triton's Python needs that version or newer."""
+_MODEL_PY = '''"""Written by `clipworks export triton`; Triton's Python needs clipworks."""
 
 from clipworks.export.triton_models import {name} as TritonPythonModel
 
@@ -72,7 +71,8 @@ def write_repository(
     """
     names = ServedNames.of(bundle.card.name)
     _check_target(out, names, overwrite=overwrite)
-    with folder_beside(out) as made:
+    # Inside a repository that exists: it may be a volume of its own, beside which nothing fits.
+    with folder_beside(out / names.image if out.exists() else out) as made:
         _write_models(made, bundle, names, settings)
         out.mkdir(exist_ok=True)
         models = sorted(made.iterdir())
@@ -147,8 +147,7 @@ def _write_model(repository: Path, config: ModelConfig) -> Path:
 
 
 def _write_model_py(folder: Path, class_name: str) -> None:
-    text = _MODEL_PY.format(version=__version__, name=class_name)
-    (folder / "model.py").write_text(text, encoding="utf-8")
+    (folder / "model.py").write_text(_MODEL_PY.format(name=class_name), encoding="utf-8")
 
 
 def _configure_front(

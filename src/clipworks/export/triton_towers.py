@@ -5,10 +5,10 @@ Axes: h and w (pixels), context (token positions), dim (width of the joint space
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 from clipworks.encoders.bundle import Bundle
 from clipworks.encoders.served_names import EMBEDDINGS_TENSOR, PIXELS_TENSOR, TOKENS_TENSOR
@@ -39,6 +39,7 @@ _QUEUE_DELAY_US = 1000  # what a lone request waits for company: little beside o
 _WAITING_BATCHES = 16  # full batches that may wait before requests are refused
 _ONNX_TYPES = {DataType.FP32: "tensor(float)", DataType.INT64: "tensor(int64)"}
 _MODEL_FILE = "model.onnx"
+_FATAL = 4  # onnxruntime's own log: what goes wrong comes to us as an exception
 _ENGINE_CACHE = "/tmp/clipworks-tensorrt"  # in the server's container: mount it to keep it
 
 
@@ -202,12 +203,7 @@ def check_graph(tower: Tower) -> None:
     Raises:
         BundleError: they differ.
     """
-    import onnxruntime as ort
-
-    options = ort.SessionOptions()
-    options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
-    session = ort.InferenceSession(tower.graph, options, providers=["CPUExecutionProvider"])
-    inputs, outputs = session.get_inputs(), session.get_outputs()
+    inputs, outputs = _read_tensors(tower.graph)
     expected = (tower.input.name, _ONNX_TYPES[tower.input.data_type], list(tower.input.dims))
     found = [(one.name, one.type, one.shape[1:]) for one in inputs]
     given = [(one.name, one.type) for one in outputs]
@@ -221,6 +217,22 @@ def check_graph(tower: Tower) -> None:
             f"{tower.graph} takes and gives {shapes}; expected {expected[0]} of any number of rows "
             f"and {EMBEDDINGS_TENSOR}: --variant python serves it as it is"
         )
+
+
+def _read_tensors(graph: Path) -> tuple[Sequence[Any], Sequence[Any]]:
+    """A graph's inputs and outputs, as ONNX Runtime describes them."""
+    import onnxruntime as ort
+
+    options = ort.SessionOptions()
+    options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
+    options.log_severity_level = _FATAL
+    try:
+        session = ort.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
+    except Exception as error:
+        # onnxruntime's exceptions share no base class but this one
+        reason = " ".join(str(error).split())
+        raise BundleError(f"{graph}: onnxruntime cannot load it: {reason}") from error
+    return session.get_inputs(), session.get_outputs()
 
 
 def _files(folder: Path) -> list[Path]:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import sys
 
 import pytest
 
@@ -33,7 +34,8 @@ def test_settings_are_checked_before_a_model_is_fetched(tmp_path):
         run(tensorrt, "no-such-model", "--out", tmp_path / "engines", "--batches", "1")
 
 
-def test_engines_without_tensorrt(tiny_bundle_folder, tmp_path):
+def test_engines_without_tensorrt(tiny_bundle_folder, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "tensorrt", None)
     with pytest.raises(MissingExtraError, match=r"pip install 'clipworks\[tensorrt\]'"):
         run(tensorrt, tiny_bundle_folder, "--out", tmp_path / "engines")
     assert list(tmp_path.iterdir()) == []

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import shutil
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -124,6 +125,14 @@ def test_models_that_are_there_are_replaced_only_when_asked(bundle, tmp_path):
     assert "max_batch_size: 4\n" in config(out, "image")
     write(bundle, out, max_batch=16, overwrite=True)
     assert "max_batch_size: 16\n" in config(out, "image")
+    assert sorted(path.name for path in out.iterdir()) == NAMES
+
+
+def test_a_damaged_graph_is_named(bundle, tmp_path):
+    folder = shutil.copytree(bundle.folder, tmp_path / "damaged")
+    (folder / "image.onnx").write_bytes(b"no graph")
+    with pytest.raises(BundleError, match=r"image\.onnx: onnxruntime cannot load it"):
+        write(seal_bundle(folder, bundle.card), tmp_path / "models")
 
 
 def test_a_bundle_or_a_file_is_no_repository(bundle, tmp_path):
@@ -209,7 +218,8 @@ def test_a_plan_is_built_for_each_tower(bundle, tmp_path, monkeypatch):
     assert (out / "tiny-text" / "1" / "model.plan").read_bytes() == b"plan"
 
 
-def test_without_tensorrt_the_error_says_what_to_install(bundle, tmp_path):
+def test_without_tensorrt_the_error_says_what_to_install(bundle, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "tensorrt", None)
     with pytest.raises(MissingExtraError, match=r"pip install 'clipworks\[tensorrt\]'"):
         write(bundle, tmp_path / "models", variant="tensorrt", device="gpu")
     assert list(tmp_path.iterdir()) == []
