@@ -7,9 +7,10 @@ and DequantizeLinear: TensorRT 10.1 has deprecated calibrators of its own.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 from clipworks.encoders.bundle import Bundle
 from clipworks.encoders.tensorrt_engine import BatchProfile, build_engine
@@ -87,12 +88,29 @@ def write_plan(graph: Path, plan: Path, *, precision: Precision, profile: BatchP
 
 
 def _check_quantized(graph: Path) -> None:
+    """Refuse what TensorRT would: it quantises symmetrically, to int8 around a zero point of 0."""
     onnx = require("onnx", "building an int8 engine")
-    nodes = onnx.load(graph, load_external_data=False).graph.node
+    proto = onnx.load(graph, load_external_data=False).graph
+    tensors = {tensor.name: tensor for tensor in proto.initializer}
+    nodes = [node for node in proto.node if node.op_type in _QUANTIZING]
     missing = _QUANTIZING - {node.op_type for node in nodes}
     if missing:
-        raise BundleError(
-            f"{graph} has no {' and no '.join(sorted(missing))}: an int8 engine is built from a "
-            "bundle that was quantised with calibration: clipworks convert MODEL --precision int8 "
-            "--calibrate PICTURES --out DIR"
-        )
+        found = f"has no {' and no '.join(sorted(missing))}"
+    elif all(_is_symmetric(node, tensors) for node in nodes):
+        return
+    else:
+        found = "has zero points that are not 0, or not int8"
+    raise BundleError(
+        f"{graph} {found}: TensorRT's int8 takes symmetric pairs of QuantizeLinear and "
+        "DequantizeLinear"
+    )
+
+
+def _is_symmetric(node: Any, tensors: Mapping[str, Any]) -> bool:  # noqa: ANN401 - a NodeProto
+    """Whether a node's zero point is int8 and 0; without one it would be uint8."""
+    from onnx import TensorProto, numpy_helper
+
+    zero = tensors.get(node.input[2]) if len(node.input) > 2 else None
+    if zero is None or zero.data_type != TensorProto.INT8:
+        return False
+    return zero.data_location == TensorProto.EXTERNAL or not numpy_helper.to_array(zero).any()

@@ -36,13 +36,13 @@ def built(monkeypatch):
     return calls
 
 
-def quantized_graph(path, *, paired: bool) -> None:
+def quantized_graph(path, *, paired: bool = True, zero_point: int = 0, dtype=np.int8) -> None:
     scale = numpy_helper.from_array(np.array(0.1, np.float32), "scale")
-    zero = numpy_helper.from_array(np.array(0, np.int8), "zero")
+    zero = numpy_helper.from_array(np.array(zero_point, dtype), "zero")
     nodes = [helper.make_node("QuantizeLinear", ["x", "scale", "zero"], ["q"])]
     if paired:
         nodes.append(helper.make_node("DequantizeLinear", ["q", "scale", "zero"], ["y"]))
-    kind = TensorProto.FLOAT if paired else TensorProto.INT8
+    kind = TensorProto.FLOAT if paired else helper.np_dtype_to_tensor_dtype(np.dtype(dtype))
     graph = helper.make_graph(
         nodes, "tower",
         [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["n", 4])],
@@ -74,15 +74,25 @@ def test_both_towers_and_a_card(tiny_bundle_folder, tmp_path, built):
 
 def test_int8_wants_a_graph_with_both_ends_of_the_quantisation(tiny_bundle_folder, tmp_path, built):
     plan, profile = tmp_path / "plan", BatchProfile(1, 4, 8)
-    quantized_graph(tmp_path / "qdq.onnx", paired=True)
+    quantized_graph(tmp_path / "qdq.onnx")
     write_plan(tmp_path / "qdq.onnx", plan, precision="int8", profile=profile)
     assert built[0][:2] == ("qdq.onnx", "int8")
     quantized_graph(tmp_path / "q.onnx", paired=False)
-    with pytest.raises(BundleError, match=r"has no DequantizeLinear: .*--calibrate"):
+    with pytest.raises(BundleError, match="has no DequantizeLinear: TensorRT"):
         write_plan(tmp_path / "q.onnx", plan, precision="int8", profile=profile)
     with pytest.raises(BundleError, match="has no DequantizeLinear and no QuantizeLinear"):
         write_plan(tiny_bundle_folder / "text.onnx", plan, precision="int8", profile=profile)
     assert len(built) == 1
+
+
+@pytest.mark.parametrize(("zero_point", "dtype"), [(3, np.int8), (0, np.uint8), (128, np.uint8)])
+def test_int8_wants_zero_points_of_0(tmp_path, built, zero_point, dtype):
+    quantized_graph(tmp_path / "qdq.onnx", zero_point=zero_point, dtype=dtype)
+    with pytest.raises(BundleError, match="zero points that are not 0, or not int8"):
+        write_plan(
+            tmp_path / "qdq.onnx", tmp_path / "plan", precision="int8", profile=BatchProfile()
+        )
+    assert built == []
 
 
 def test_an_unknown_precision_is_refused_before_anything_is_built(tmp_path, built):
