@@ -3,16 +3,46 @@
 from __future__ import annotations
 
 import importlib
+import importlib.util
+from dataclasses import dataclass
 from types import ModuleType
 
 from clipworks.errors import MissingExtraError
 
 _EXTRA_OF_MODULE = {
-    "torch": "torch",
+    "cuda": "tensorrt",
+    "google": "kserve",
+    "grpc": "kserve",
     "onnx": "torch",
     "onnxscript": "torch",
+    "openvino": "openvino",
     "pillow_heif": "heif",
+    "tensorrt": "tensorrt",
+    "torch": "torch",
+    "urllib3": "kserve",
 }
+
+
+@dataclass(frozen=True)
+class Extra:
+    """One of the package's extras: `pip install 'clipworks[name]'`.
+
+    Attributes:
+        name: in the brackets.
+        missing: its modules that cannot be imported; none where it is installed.
+    """
+
+    name: str
+    missing: tuple[str, ...]
+
+
+def list_extras() -> list[Extra]:
+    """The extras, by name, and what of each is not installed; nothing is imported."""
+    missing: dict[str, list[str]] = {extra: [] for extra in sorted(set(_EXTRA_OF_MODULE.values()))}
+    for module, extra in _EXTRA_OF_MODULE.items():
+        if importlib.util.find_spec(module) is None:
+            missing[extra].append(module)
+    return [Extra(name, tuple(modules)) for name, modules in missing.items()]
 
 
 def require(module: str, purpose: str) -> ModuleType:

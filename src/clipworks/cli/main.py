@@ -12,6 +12,7 @@ from clipworks.cli.classify import classify
 from clipworks.cli.convert import convert
 from clipworks.cli.demo import demo
 from clipworks.cli.embed import embed
+from clipworks.cli.export import app as export
 from clipworks.cli.index import index
 from clipworks.cli.models import models
 from clipworks.cli.pull import pull
@@ -30,6 +31,7 @@ app = typer.Typer(
 
 for command in (demo, embed, index, search, classify, models, pull, convert, verify):
     app.command()(command)
+app.add_typer(export, name="export")
 
 
 def _print_version(wanted: bool) -> None:
