@@ -102,7 +102,8 @@ def tensorrt(
 ) -> None:
     """Build TensorRT engines of both towers, on the GPU that will run them.
 
-    An int8 engine is built from a bundle whose graphs are quantised, symmetrically.
+    An int8 engine is built from a bundle that `clipworks convert --precision int8 --backend
+    tensorrt` made.
     """
     from clipworks.cli.console import print_json, result_console
     from clipworks.cli.model_option import pull_model

@@ -102,7 +102,7 @@ def _check_quantized(graph: Path) -> None:
         found = "has zero points that are not 0, or not int8"
     raise BundleError(
         f"{graph} {found}: TensorRT's int8 takes symmetric pairs of QuantizeLinear and "
-        "DequantizeLinear"
+        "DequantizeLinear, as clipworks convert --precision int8 --backend tensorrt writes them"
     )
 
 
