@@ -26,7 +26,15 @@ def main() -> None:
 def render() -> str:
     """All commands as Markdown."""
     commands = typer.main.get_command(app).commands  # pyright: ignore[reportAttributeAccessIssue]
-    return "\n".join([HEAD, *(_describe(name, command) for name, command in commands.items())])
+    return "\n".join([HEAD, *(text for name in commands for text in _pages(name, commands[name]))])
+
+
+def _pages(name: str, command: Any) -> list[str]:  # noqa: ANN401 - typer's own kind of command
+    """A command, or each of a group's."""
+    inner = getattr(command, "commands", None)
+    if inner is None:
+        return [_describe(name, command)]
+    return [_describe(f"{name} {sub}", inner[sub]) for sub in inner]
 
 
 def _describe(name: str, command: Any) -> str:  # noqa: ANN401 - typer's own kind of command

@@ -39,6 +39,7 @@ def test_every_command_that_it_names_exists():
     named = set(re.findall(r"clipworks ([a-z]+)\b", "\n".join(blocks(""))))
     named |= set(re.findall(r"`clipworks ([a-z]+)", README))
     commands = {command.callback.__name__ for command in app.registered_commands}
+    commands |= {group.name for group in app.registered_groups}
     assert named <= commands, named - commands
     assert {"demo", "embed", "search"} <= named
 

@@ -38,7 +38,9 @@ Calibrate = Annotated[
         exists=True, file_okay=False, show_default=False,
     ),
 ]  # fmt: skip
-Backend = Annotated[str, typer.Option(help="For int8: who is to run it, onnx or openvino.")]
+Backend = Annotated[
+    str, typer.Option(help="For int8: who is to run it: onnx, openvino or tensorrt.")
+]
 Config = Annotated[
     Path | None,
     typer.Option(help="The library's own config.json or open_clip_config.json, if not beside."),

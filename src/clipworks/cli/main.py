@@ -14,6 +14,7 @@ from clipworks.cli.convert import convert
 from clipworks.cli.demo import demo
 from clipworks.cli.doctor import doctor
 from clipworks.cli.embed import embed
+from clipworks.cli.export import app as export
 from clipworks.cli.index import index
 from clipworks.cli.models import models
 from clipworks.cli.pull import pull
@@ -32,6 +33,7 @@ app = typer.Typer(
 
 for command in (demo, embed, index, search, classify, models, pull, convert, verify, bench, doctor):
     app.command()(command)
+app.add_typer(export, name="export")
 
 
 def _print_version(wanted: bool) -> None:

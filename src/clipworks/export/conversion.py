@@ -27,10 +27,10 @@ from clipworks.models.config import ClipConfig
 from clipworks.models.facts import CheckpointHints
 
 if TYPE_CHECKING:
-    from clipworks.export.int8_bundle import Int8Report
+    from clipworks.export.int8_bundle import Int8Report, Method
     from clipworks.export.verification import Watcher
 
-BACKENDS = ("onnx", "openvino")
+_METHODS: dict[str, Method] = {"onnx": "dynamic", "openvino": "static", "tensorrt": "symmetric"}
 
 _MOST_PICTURES = 512  # of a folder that may hold a million
 
@@ -135,7 +135,8 @@ def convert_to_int8(
         settings: what the files do not say; their precision does not count.
         pictures: a folder to calibrate on and to verify with, captions beside, of which at most 512
             pictures are used; by default the demo's.
-        backend: which runtime the graphs are for: `onnx` or `openvino`.
+        backend: which runtime the graphs are for: `onnx`, `openvino` or
+            `tensorrt`.
         watch: is told how far it is.
 
     Raises:
@@ -162,7 +163,7 @@ def convert_to_int8(
             source,
             out,
             inputs,
-            method="static" if backend == "openvino" else "dynamic",
+            method=_METHODS[backend],
             name=settings.name,
             overwrite=settings.overwrite,
             watch=watch,
@@ -170,11 +171,11 @@ def convert_to_int8(
 
 
 def _check_int8(backend: str, pictures: Path | None) -> None:
-    if backend not in BACKENDS:
-        raise SettingsError(f"backend {backend!r}: expected one of {', '.join(BACKENDS)}")
-    if backend == "openvino" and pictures is None:
+    if backend not in _METHODS:
+        raise SettingsError(f"backend {backend!r}: expected one of {', '.join(_METHODS)}")
+    if _METHODS[backend] != "dynamic" and pictures is None:
         raise SettingsError(
-            "int8 for OpenVINO has ranges that are set beforehand: give --calibrate FOLDER with "
+            f"int8 for {backend} has ranges that are set beforehand: give --calibrate FOLDER with "
             "some hundred pictures like those that you will embed"
         )
 

@@ -41,7 +41,7 @@ from clipworks.export.quantization import linear_layers, quantize_dynamic, quant
 from clipworks.export.verification import VerificationReport, Watcher, verify_embedder
 from clipworks.files import folder_beside
 
-Method = Literal["dynamic", "static"]
+Method = Literal["dynamic", "static", "symmetric"]
 
 _BATCH = 8
 _MOST_PICTURES = 64  # that a layer's range and damage are taken from
@@ -82,8 +82,8 @@ def quantize_bundle(
         source: its graphs must compute in float32, however their weights are stored.
         out: the new bundle's folder.
         inputs: pictures and texts to calibrate on and to verify with.
-        method: `dynamic`, for ONNX Runtime, or `static`, for OpenVINO, which relies on `inputs`
-            being like what is to be embedded.
+        method: `dynamic`, for ONNX Runtime; `static`, for OpenVINO, and `symmetric`, for TensorRT,
+            rely on `inputs` being like what is to be embedded.
         name: of the new bundle; by default the source's.
         overwrite: replace a bundle that stands there.
         watch: is told how far it is.
@@ -164,7 +164,7 @@ class _TowerQuantizer:
 
     def write(self, target: Path) -> set[str]:
         """Write the graph; give the names of the layers that stay in float."""
-        if self._method == "static":
+        if self._method != "dynamic":
             self._tell(f"{self._title}: ranges", 0, 1)
             self._ranges = observe_ranges(self._read(), self._batches, target.parent)
         kept: set[str] = set()
@@ -186,10 +186,11 @@ class _TowerQuantizer:
     def _try(self, target: Path, kept: Container[str]) -> Float[np.ndarray, "row"]:
         """Write the graph with these layers in float; the cosines of the examples."""
         graph = self._read()
-        if self._method == "static":
-            quantize_static(graph, self._ranges, keep=kept)
-        else:
+        if self._method == "dynamic":
             quantize_dynamic(graph, keep=kept)
+        else:
+            symmetric = self._method == "symmetric"
+            quantize_static(graph, self._ranges, symmetric=symmetric, keep=kept)
         graph.save(target)
         return row_cosines(self._embed(target), self._reference)
 

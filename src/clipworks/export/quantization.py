@@ -82,12 +82,15 @@ def quantize_dynamic(graph: GraphEditor, *, keep: Container[str] = ()) -> None:
     quantize_embeddings(graph)
 
 
-def quantize_static(graph: GraphEditor, ranges: Ranges, *, keep: Container[str] = ()) -> None:
+def quantize_static(
+    graph: GraphEditor, ranges: Ranges, *, symmetric: bool = False, keep: Container[str] = ()
+) -> None:
     """Quantise the linear layers, each input by a range that was seen.
 
     Args:
         graph: is changed.
         ranges: of every layer's source.
+        symmetric: inputs become int8 around 0, all that TensorRT takes, instead of uint8.
         keep: names of layers that stay in float.
     """
     quantized: dict[str, str] = {}
@@ -95,7 +98,8 @@ def quantize_static(graph: GraphEditor, ranges: Ranges, *, keep: Container[str] 
         if layer.name in keep:
             continue
         if layer.source not in quantized:
-            quantized[layer.source] = _add_quantized_input(graph, layer, ranges[layer.source])
+            seen = ranges[layer.source]
+            quantized[layer.source] = _add_quantized_input(graph, layer, seen, symmetric=symmetric)
         weight, scale = _add_weight(graph, layer)
         zero = f"{layer.name}.zero"
         graph.arrays[zero] = np.zeros(layer.weight.shape[1], np.int8)
@@ -144,16 +148,20 @@ def _add_weight(graph: GraphEditor, layer: LinearLayer) -> tuple[str, str]:
     return weight, scale
 
 
-def _add_quantized_input(graph: GraphEditor, layer: LinearLayer, seen: tuple[float, float]) -> str:
-    """Round a layer's source to uint8 and back; zero is met exactly, as padding needs it."""
+def _add_quantized_input(
+    graph: GraphEditor, layer: LinearLayer, seen: tuple[float, float], *, symmetric: bool
+) -> str:
+    """Round a layer's source to 8 bits and back; zero is met exactly, as padding needs it."""
     low, high = min(seen[0], 0.0), max(seen[1], 0.0)
-    scale = max((high - low) / _LEVELS, float(np.finfo(np.float32).tiny))
+    width = max(high, -low) / _LARGEST if symmetric else (high - low) / _LEVELS
+    scale = max(width, float(np.finfo(np.float32).tiny))
+    zero = np.array(np.clip(np.rint(-low / scale), 0, _LEVELS), np.uint8)
     source = layer.source
     names = [f"{source}.input_scale", f"{source}.input_zero"]
     graph.arrays[names[0]] = np.array(scale, np.float32)
-    graph.arrays[names[1]] = np.array(np.clip(np.rint(-low / scale), 0, _LEVELS), np.uint8)
-    graph.add_node("QuantizeLinear", [source, *names], f"{source}.uint8")
-    graph.add_node("DequantizeLinear", [f"{source}.uint8", *names], f"{source}.rounded")
+    graph.arrays[names[1]] = np.array(0, np.int8) if symmetric else zero
+    graph.add_node("QuantizeLinear", [source, *names], f"{source}.eight")
+    graph.add_node("DequantizeLinear", [f"{source}.eight", *names], f"{source}.rounded")
     return f"{source}.rounded"
 
 

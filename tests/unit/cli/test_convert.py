@@ -95,6 +95,7 @@ def test_what_the_files_do_not_say_is_asked_for(checkpoint, tmp_path):
         (["--backend", "openvino"], "are for --precision int8 alone"),
         (["--precision", "int8", "--backend", "tpu"], "backend 'tpu': expected one of onnx"),
         (["--precision", "int8", "--backend", "openvino"], "give --calibrate FOLDER"),
+        (["--precision", "int8", "--backend", "tensorrt"], "give --calibrate FOLDER"),
     ],
 )
 def test_wrong_settings_are_named(checkpoint, tmp_path, options, message):

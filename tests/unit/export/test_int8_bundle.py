@@ -11,13 +11,15 @@ import pytest
 import clipworks
 from clipworks.encoders.bundle import WEIGHTS_FILE, is_bundle, read_bundle, seal_bundle
 from clipworks.encoders.loading import find_bundle
+from clipworks.encoders.tensorrt_engine import BatchProfile
 from clipworks.errors import BundleError, SettingsError
-from clipworks.export import int8_bundle
+from clipworks.export import int8_bundle, to_tensorrt
 from clipworks.export.graph_editor import read_graph
 from clipworks.export.int8_bundle import quantize_bundle
 from clipworks.export.limits import LIMITS
 from clipworks.export.probe_inputs import ProbeInputs, packaged_probes
 from clipworks.export.quantization import linear_layers
+from clipworks.export.to_tensorrt import write_plan
 from clipworks.export.verification import verify_embedder
 from tests.support.tiny import WORDS
 
@@ -34,7 +36,7 @@ def pictograms():
     return find_bundle("pictograms")
 
 
-@pytest.fixture(scope="module", params=["dynamic", "static"])
+@pytest.fixture(scope="module", params=["dynamic", "static", "symmetric"])
 def quantized(request, pictograms, tmp_path_factory):
     out = tmp_path_factory.mktemp("int8") / "bundle"
     told = []
@@ -66,14 +68,15 @@ def test_it_passes_its_limits_on_pictures_that_it_was_not_calibrated_on(quantize
 
 
 def test_its_weights_take_a_byte_each(quantized, pictograms):
-    _, report, _ = quantized
+    method, report, _ = quantized
     stored = sum(
         tensor.ByteSize()
         for path in (report.bundle.image_graph, report.bundle.text_graph)
         for tensor in onnx.load(path).graph.initializer
     )
     # The packaged weights take two bytes each; biases, norms and positions stay in float.
-    assert stored < 0.6 * (pictograms.folder / WEIGHTS_FILE).stat().st_size
+    share = 0.7 if method == "symmetric" else 0.6  # where a layer stays in float
+    assert stored < share * (pictograms.folder / WEIGHTS_FILE).stat().st_size
 
 
 def test_the_card_says_what_it_was_verified_against(quantized, pictograms):
@@ -87,7 +90,19 @@ def test_the_card_says_what_it_was_verified_against(quantized, pictograms):
 def test_static_writes_standard_operators_alone(quantized):
     method, report, _ = quantized
     domains = {node.domain for node in onnx.load(report.bundle.image_graph).graph.node}
-    assert domains == ({""} if method == "static" else {"", "com.microsoft"})
+    assert domains == ({"", "com.microsoft"} if method == "dynamic" else {""})
+
+
+def test_what_is_symmetric_tensorrt_takes(quantized, tmp_path, monkeypatch):
+    method, report, _ = quantized
+    monkeypatch.setattr(to_tensorrt, "build_engine", lambda graph, *, out, **_: out.touch())
+    plan = tmp_path / "plan"
+    for graph in (report.bundle.image_graph, report.bundle.text_graph):
+        if method == "symmetric":
+            write_plan(graph, plan, precision="int8", profile=BatchProfile())
+        else:
+            with pytest.raises(BundleError, match="TensorRT's int8 takes symmetric pairs"):
+                write_plan(graph, plan, precision="int8", profile=BatchProfile())
 
 
 def plant_outlier(folder, target):

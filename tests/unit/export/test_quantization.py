@@ -100,6 +100,18 @@ def test_static_is_the_arithmetic_of_the_paper(tmp_path):
     np.testing.assert_allclose(run(graph), expected(ranges), atol=2e-2)
 
 
+def test_symmetric_rounds_around_0():
+    graph = GraphEditor(layers_model())
+    quantize_static(graph, {"x": (-1.0, 3.0), "sum": (-100.0, 100.0)}, symmetric=True, keep={"y"})
+    first = np.clip(np.rint(X / (3 / 127)), -128, 127) * (3 / 127) @ rounded_weight(WEIGHT) + BIAS
+    np.testing.assert_allclose(run(graph), first @ SECOND.T, atol=1e-2)
+    zeros = [node.input[2] for node in graph.model().graph.node if "Linear" in node.op_type]
+    assert len(zeros) == 3
+    assert all(
+        graph.arrays[zero].dtype == np.int8 and not graph.arrays[zero].any() for zero in zeros
+    )
+
+
 def test_a_static_range_cuts_off_what_lies_beyond(tmp_path):
     graph = GraphEditor(layers_model())
     narrow = {"x": (-0.1, 0.1), "sum": (-100.0, 100.0)}
