@@ -16,11 +16,10 @@ from clipworks.encoders.model_server import (
     INPUT_NAMES,
     OUTPUT_NAME,
     AbstractModelServer,
-    Tower,
     explain_refusal,
     read_rows,
-    served_name,
 )
+from clipworks.encoders.served_names import Tower, served_name
 from clipworks.errors import ClipworksError, ServerError
 from clipworks.extras import require
 

@@ -6,17 +6,20 @@ Axes: row (pictures or texts in a batch), dim (width of the joint space).
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Literal
 
 import numpy as np
 from jaxtyping import Float32
 
+from clipworks.encoders.served_names import (
+    EMBEDDINGS_TENSOR,
+    PIXELS_TENSOR,
+    TOKENS_TENSOR,
+    Tower,
+)
 from clipworks.errors import ClipworksError, InputError, ServerError, UnknownModelError
 
-Tower = Literal["image", "text"]
-
-INPUT_NAMES: dict[Tower, str] = {"image": "pixels", "text": "tokens"}
-OUTPUT_NAME = "embeddings"
+INPUT_NAMES: dict[Tower, str] = {"image": PIXELS_TENSOR, "text": TOKENS_TENSOR}
+OUTPUT_NAME = EMBEDDINGS_TENSOR
 DATATYPES = {"float32": "FP32", "int64": "INT64"}
 """KServe's names of the types that we send."""
 
@@ -33,11 +36,6 @@ class AbstractModelServer(ABC):
             UnknownModelError: it has no such model.
             InputError: it refuses what the batch holds.
         """
-
-
-def served_name(bundle_name: str, tower: Tower) -> str:
-    """What a tower is called in a model repository: `ViT-B-32--openai-image`."""
-    return f"{bundle_name.replace('/', '--')}-{tower}"
 
 
 def explain_refusal(

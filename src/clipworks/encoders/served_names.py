@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Self
+from typing import Literal, Self
 
 from clipworks.errors import SettingsError
+
+Tower = Literal["image", "text"]
 
 IMAGE_TENSOR = "image"
 """Encoded pictures, BYTES [n, 1]."""
@@ -70,3 +72,13 @@ class ServedNames:
             embed_image=f"{slug}-embed-image",
             embed_text=f"{slug}-embed-text",
         )
+
+
+def served_name(model: str, tower: Tower) -> str:
+    """What a model's tower is called: `ViT-B-32--openai-image`.
+
+    Raises:
+        SettingsError: the name has characters that do not go into a URL as they are.
+    """
+    names = ServedNames.of(model)
+    return names.image if tower == "image" else names.text

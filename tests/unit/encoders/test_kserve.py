@@ -12,7 +12,7 @@ from clipworks.encoders import kserve_grpc, kserve_http
 from clipworks.encoders.backends import kserve_encoder
 from clipworks.encoders.bundle import read_bundle
 from clipworks.encoders.kserve_messages import message_class
-from clipworks.encoders.model_server import served_name
+from clipworks.encoders.served_names import served_name
 from clipworks.errors import InputError, ServerError, SettingsError, UnknownModelError
 from tests.support.kserve_server import Models, serving_grpc, serving_http
 

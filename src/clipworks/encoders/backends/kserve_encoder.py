@@ -15,7 +15,8 @@ from clipworks.encoders.batch_checks import check_pixels, check_tokens, no_rows
 from clipworks.encoders.bundle import Bundle
 from clipworks.encoders.computed_precision import native_precision, resolve_precision
 from clipworks.encoders.encoder import AbstractEncoder
-from clipworks.encoders.model_server import AbstractModelServer, Tower, served_name
+from clipworks.encoders.model_server import AbstractModelServer
+from clipworks.encoders.served_names import Tower, served_name
 from clipworks.errors import ServerError, SettingsError
 from clipworks.extras import require
 
