@@ -98,9 +98,8 @@ class OpenVinoEncoder(AbstractEncoder):
         return self._run(self._bundle.text_graph, tokens)
 
     def _run(self, path: Path, batch: np.ndarray) -> Embeddings:
-        if not len(batch):
-            return no_rows(self._bundle.card)
-        return normalize_rows(self._open(path)(batch))
+        graph = self._open(path)  # for an empty batch, too: that is how a tower is warmed up
+        return normalize_rows(graph(batch)) if len(batch) else no_rows(self._bundle.card)
 
     def _open(self, path: Path) -> _CompiledGraph:
         """A graph, compiled once, by whichever thread asks first."""

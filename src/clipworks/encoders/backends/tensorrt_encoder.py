@@ -94,9 +94,9 @@ class TensorRtEncoder(AbstractEncoder):
         return self._run(self._bundle.text_graph, tokens)
 
     def _run(self, graph: Path, batch: np.ndarray) -> Embeddings:
+        engine, size = self._open(graph), self._profile.max  # an empty batch loads it, too
         if not len(batch):
             return no_rows(self._bundle.card)
-        engine, size = self._open(graph), self._profile.max
         parts = [engine(batch[begin : begin + size]) for begin in range(0, len(batch), size)]
         return normalize_rows(np.concatenate(parts))
 
