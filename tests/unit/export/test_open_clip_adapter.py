@@ -96,10 +96,16 @@ def convert(folder, out, **settings):
 
 
 @pytest.fixture(scope="module")
-def convnext(tmp_path_factory):
-    """A model's folder, the model, and its bundle."""
+def written(tmp_path_factory):
+    """A model's folder, and the model."""
     folder = tmp_path_factory.mktemp("models") / "convnext"
-    model = write_model(folder, config_of(CONVNEXT, init_logit_bias=-10))
+    return folder, write_model(folder, config_of(CONVNEXT, init_logit_bias=-10))
+
+
+@pytest.fixture(scope="module")
+def convnext(written):
+    """A model's folder, the model, and its bundle."""
+    folder, model = written
     return folder, model, convert(folder, folder.parent / "bundle", name="tiny", licence="MIT")
 
 
@@ -206,18 +212,18 @@ def test_a_bundle_of_open_clip_is_not_read_as_ours(convnext, tmp_path):
         convert_checkpoint(convnext[2].bundle.folder, tmp_path / "b")
 
 
-def test_a_named_model_with_a_file_of_weights(convnext, tmp_path, monkeypatch):
+def test_a_named_model_with_a_file_of_weights(written, tmp_path, monkeypatch):
     open_clip = import_open_clip()
     config = config_of(CONVNEXT, init_logit_bias=-10)
     (tmp_path / "tiny-convnext.json").write_text(json.dumps(config))
     open_clip.add_model_config(tmp_path / "tiny-convnext.json")
-    written = {}
+    asked = {}
     monkeypatch.setattr(
-        open_clip_adapter, "write_bundle", lambda model, out, **about: written.update(about)
+        open_clip_adapter, "write_bundle", lambda model, out, **about: asked.update(about)
     )
-    weights = convnext[0] / "open_clip_model.safetensors"
+    weights = written[0] / "open_clip_model.safetensors"
     convert_open_clip(f"open_clip:tiny-convnext/{weights}", tmp_path / "b")
-    card = written["card"]
+    card = asked["card"]
     assert card.source == f"open_clip:tiny-convnext/{weights}"
     assert card.image.mean == (0.48145466, 0.4578275, 0.40821073)  # open_clip's, where none says
     with pytest.raises(UnknownModelError, match="no weights: it has no pretrained weights"):
@@ -228,7 +234,7 @@ def test_a_named_model_with_a_file_of_weights(convnext, tmp_path, monkeypatch):
         convert_open_clip("open_clip:tiny-convnex/x", tmp_path / "b")
 
 
-def test_weights_of_another_model(convnext, tmp_path):
+def test_weights_of_another_model(tmp_path):
     folder = tmp_path / "m"
     write_model(folder, config_of(CONVNEXT))
     other = load_file(folder / "open_clip_model.safetensors")
