@@ -11,7 +11,7 @@ from safetensors.numpy import save_file
 from tests.support.random_tensors import random_tensors
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "repositories"
-NAMES = ("hf_siglip", "hf_siglip2", "open_clip_siglip")
+NAMES = ("hf_siglip", "hf_siglip2", "hf_metaclip2", "open_clip_siglip")
 
 _NOT_OF_A_HUB = {"tensors.json", "inputs.json", "outputs.npz"}
 

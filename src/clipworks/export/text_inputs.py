@@ -34,6 +34,7 @@ _CLEANINGS: Mapping[str, tuple[Cleaning, bool]] = {
     "whitespace": ("whitespace", False),
     "canonicalize": ("canonicalize", True),
 }
+_SENTINELS = 100  # names at the end of T5's multilingual vocabulary; SigLIP has no rows for them
 _OPEN_CLIP_OPTIONS = {"clean", "strip_sep_token"}
 
 
@@ -214,7 +215,7 @@ def _pad_id(
 
 def _check_vocabulary(checkpoint: Checkpoint, file: TokenizerFile, path: Path) -> None:
     size, vocab_size = file.num_words(), checkpoint.config.text.vocab_size
-    if size > vocab_size:
+    if size > vocab_size + _SENTINELS:
         raise CheckpointError(
             f"{path.name} has {size} tokens, but the model's vocabulary {vocab_size}: "
             "it belongs to another model"

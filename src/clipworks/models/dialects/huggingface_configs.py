@@ -23,7 +23,7 @@ _LEGACY_END_ID = 2  # written into old files by mistake; transformers then pools
 
 
 def state_huggingface(config: Mapping[str, Any]) -> Facts:
-    """The facts of a CLIP, a SigLIP or a SigLIP 2.
+    """The facts of a CLIP, a MetaCLIP 2, a SigLIP or a SigLIP 2.
 
     Raises:
         CheckpointError: another type of model, or an option that clipworks has not.
@@ -33,8 +33,10 @@ def state_huggingface(config: Mapping[str, Any]) -> Facts:
         raise CheckpointError("vision_config.num_channels: only pictures of 3 are supported")
     model_type = Options("config.json", config).word("model_type", "clip")
     match model_type:
-        case "clip":
-            return Facts(_state_clip_vision(vision), _state_clip_text(text))
+        case "clip" | "metaclip_2":
+            # MetaCLIP 2 has CLIP's towers, and means an end token of 2.
+            legacy = model_type == "clip" and text.integer("eos_token_id", 49407) == _LEGACY_END_ID
+            return Facts(_state_clip_vision(vision), _state_clip_text(text, legacy=legacy))
         case "siglip":
             pictures = {"image_size": vision.square("image_size", 224), "naflex": False}
         case "siglip2":
@@ -72,9 +74,7 @@ def _state_clip_vision(vision: Options) -> dict[str, Any]:
     }
 
 
-def _state_clip_text(text: Options) -> dict[str, Any]:
-    end_id = text.integer("eos_token_id", 49407)
-    legacy = end_id == _LEGACY_END_ID
+def _state_clip_text(text: Options, *, legacy: bool) -> dict[str, Any]:
     return {
         "context_length": text.integer("max_position_embeddings", 77),
         "vocab_size": text.integer("vocab_size", 49408),
@@ -83,7 +83,7 @@ def _state_clip_text(text: Options) -> dict[str, Any]:
         "mlp_width": text.integer("intermediate_size", 2048),
         "causal": True,
         "pooling": "argmax" if legacy else "end_token",
-        "end_id": None if legacy else end_id,
+        "end_id": None if legacy else text.integer("eos_token_id", 49407),
         "pad_id": None if legacy else text.integer("pad_token_id", 1),
         "projection": "linear",
         **_state_blocks(text, activation="quick_gelu", norm_eps=1e-5),

@@ -11,6 +11,7 @@ import pytest
 import clipworks
 from clipworks.cli.classify import classify
 from clipworks.cli.convert import convert
+from clipworks.inputs import OPENAI_MEAN, OPENAI_STD, TextSpec
 from tests.support.commands import run
 from tests.support.repositories import GOLDEN, NAMES, make_repository
 
@@ -40,17 +41,35 @@ def case(request, tmp_path_factory):
     )
 
 
+HALF, CLIP = (0.5, 0.5, 0.5), (OPENAI_MEAN, OPENAI_STD)
+SPECS = {
+    "hf_siglip": (
+        TextSpec(24, "siglip", True, None, 1, 1),
+        ("squash", "bicubic", HALF, HALF),
+    ),
+    "hf_siglip2": (
+        TextSpec(24, "none", False, None, 1, 0),
+        ("squash", "bilinear", HALF, HALF),
+    ),
+    "hf_metaclip2": (
+        TextSpec(24, "none", False, 0, 2, 1),
+        ("shortest", "bicubic", *CLIP),
+    ),
+    "open_clip_siglip": (
+        TextSpec(24, "canonicalize", True, None, 1, 1),
+        ("squash", "bicubic", HALF, HALF),
+    ),
+}
+
+
 def test_the_card_tells_what_the_library_does(case):
     card = case.embedder.card
-    cleaning = {"hf_siglip": "siglip", "hf_siglip2": "none", "open_clip_siglip": "canonicalize"}
-    assert card.text.cleaning == cleaning[case.name]
-    assert card.text.pad_id == (0 if case.name == "hf_siglip2" else 1)
-    assert (card.text.start_id, card.text.end_id) == (None, 1)
-    interpolation = "bilinear" if case.name == "hf_siglip2" else "bicubic"
-    assert (card.image.resize, card.image.interpolation) == ("squash", interpolation)
-    assert (card.image.mean, card.image.std) == ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
-    assert card.scores == "sigmoid"
-    assert card.logit_bias == pytest.approx(-3.7)
+    text, image = SPECS[case.name]
+    assert card.text == text
+    assert (card.image.resize, card.image.interpolation, card.image.mean, card.image.std) == image
+    is_siglip = case.name != "hf_metaclip2"
+    assert card.scores == ("sigmoid" if is_siglip else "softmax")
+    assert card.logit_bias == pytest.approx(-3.7 if is_siglip else 0.0)
 
 
 def test_texts_have_the_same_tokens(case):
@@ -59,7 +78,9 @@ def test_texts_have_the_same_tokens(case):
 
 def test_pictures_have_the_same_levels(case):
     pixels = np.stack([case.embedder.read_pixels(path) for path in case.pictures])
-    levels = np.rint((pixels.astype(np.float64) * 0.5 + 0.5) * 255)
+    spec = case.embedder.card.image
+    mean, std = (np.array(each)[:, None, None] for each in (spec.mean, spec.std))
+    levels = np.rint((pixels.astype(np.float64) * std + mean) * 255)
     assert np.array_equal(levels, case.expected["levels"])
 
 
