@@ -19,6 +19,9 @@ class TokenizerFile:
         content: the file's.
         name: what errors call it.
 
+    Attributes:
+        pad_id: what the file itself pads with, if it says so.
+
     Raises:
         CheckpointError: it cannot be read.
     """
@@ -30,6 +33,8 @@ class TokenizerFile:
         except Exception as error:
             # the bindings raise a bare Exception for whatever is wrong with the JSON
             raise CheckpointError(f"{name} cannot be read: {error}") from error
+        padding = self._tokenizer.padding
+        self.pad_id: int | None = None if padding is None else int(padding["pad_id"])
         self._tokenizer.no_truncation()
         self._tokenizer.no_padding()
 
