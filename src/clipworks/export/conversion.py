@@ -17,9 +17,10 @@ from clipworks.encoders.bundle import (
 )
 from clipworks.errors import CheckpointError, SettingsError
 from clipworks.export.input_specs import image_spec_of
+from clipworks.export.limits import limits_of
 from clipworks.export.probe_inputs import folder_probes, packaged_probes
 from clipworks.export.text_inputs import TextInputs, text_inputs_of
-from clipworks.export.to_bundle import ConversionReport, write_bundle
+from clipworks.export.to_bundle import DTYPES, ConversionReport, write_bundle
 from clipworks.extras import require
 from clipworks.files import folder_beside
 from clipworks.models.checkpoints import Checkpoint, load_checkpoint

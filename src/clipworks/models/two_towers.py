@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any, Protocol, Self
 
+import torch
 from torch import Tensor
 
 
@@ -28,8 +29,8 @@ class TwoTowers(Protocol):
         """As `nn.Module.eval`."""
         ...
 
-    def half(self) -> Self:
-        """As `nn.Module.half`."""
+    def to(self, dtype: torch.dtype, /) -> Self:
+        """As `nn.Module.to`."""
         ...
 
     def float(self) -> Self:
