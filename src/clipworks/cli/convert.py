@@ -76,6 +76,7 @@ def convert(
                 "image_difference": report.image_difference,
                 "text_difference": report.text_difference,
                 "min_cosine": report.min_cosine,
+                "notes": list(report.notes),
             }
         )
         return
@@ -84,5 +85,7 @@ def convert(
         f"fingerprint {card.fingerprint}\n"
         f"largest difference from torch: pictures {report.image_difference:.1e}, "
         f"texts {report.text_difference:.1e}; lowest cosine {report.min_cosine:.6f}",
+        *report.notes,
+        sep="\n",
         soft_wrap=True,
     )

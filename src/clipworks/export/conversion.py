@@ -73,9 +73,10 @@ def convert_checkpoint(
         checkpoint = load_checkpoint(path, hints=settings.hints, config=settings.config)
         tokenizer = tokenizer_of(checkpoint, settings.tokenizer)
         card = _describe_checkpoint(checkpoint, tokenizer, path, settings)
-    return write_bundle(
+    report = write_bundle(
         checkpoint.model, out, card=card, tokenizer_json=tokenizer, overwrite=settings.overwrite
     )
+    return replace(report, notes=checkpoint.notes)
 
 
 def _describe_bundle(
@@ -102,7 +103,7 @@ def _describe_checkpoint(
         embedding_dim=model.config.embed_dim,
         image=image_spec_of(checkpoint, settings.config, settings.preset),
         text=text_spec_of(checkpoint, tokenizer),
-        activation=model.config.vision.activation,
+        activation=model.config.activation,
         logit_scale=float(model.logit_scale.detach().exp()),
         logit_bias=0.0 if model.logit_bias is None else float(model.logit_bias.detach()),
         scores=model.config.scores,

@@ -2,6 +2,8 @@
 
     file or folder --tensor_files--> tensors --dialect--> our names --facts--> config --> Clip
 
+What neither tower computes with is left out by name; whatever else is too much is an error.
+
 Nothing in a checkpoint is run, and nothing about it is guessed.
 """
 
@@ -27,6 +29,7 @@ from clipworks.models.dialects.native_dialect import NativeDialect, metadata_of
 from clipworks.models.dialects.open_clip_dialect import OpenClipDialect
 from clipworks.models.dialects.openai_dialect import OpenAiDialect
 from clipworks.models.facts import CheckpointHints, Facts, Tensors, configure
+from clipworks.models.left_out import leave_out
 from clipworks.models.tensor_files import TensorFile, find_weights, read_json, read_tensor_file
 
 # In the order of asking: OpenAI's tensors are OpenCLIP's and three more.
@@ -49,6 +52,7 @@ class Checkpoint:
         preprocessing: how pictures are prepared, in the dialect's own words, or None.
         tokenizer: what is known of the tokenizer.
         licence: as the folder's README.md names it, or None.
+        notes: what of the file is not in the model, a sentence each.
     """
 
     model: Clip
@@ -57,6 +61,7 @@ class Checkpoint:
     preprocessing: dict[str, Any] | None
     tokenizer: TokenizerFacts
     licence: str | None
+    notes: tuple[str, ...] = ()
 
     @property
     def config(self) -> ClipConfig:
@@ -90,6 +95,7 @@ def load_checkpoint(
         config = _read_config(file.folder / dialect.config_file)
     state = dialect.translate(file.tensors)
     known = dialect.state_facts(file, config) | (hints.facts() if hints else Facts())
+    state, notes = leave_out(state, known)
     model_config = configure(state, known, source=file.path.name, config_file=dialect.config_file)
     tokenizer = dialect.tokenizer_facts(file, config, model_config.text)
     return Checkpoint(
@@ -99,6 +105,7 @@ def load_checkpoint(
         preprocessing=dialect.read_preprocessing(file),
         tokenizer=tokenizer,
         licence=_read_licence(file.folder / "README.md"),
+        notes=notes,
     )
 
 

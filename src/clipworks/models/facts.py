@@ -17,10 +17,14 @@ from torch import Tensor
 
 from clipworks.errors import CheckpointError, SettingsError
 from clipworks.models.config import (
+    RESNET_STRIDE,
     Activation,
+    BlockExtra,
     ClipConfig,
+    ResNetConfig,
     TextConfig,
     TextPooling,
+    TextPositions,
     VisionConfig,
     VisionPooling,
 )
@@ -28,7 +32,8 @@ from clipworks.models.config import (
 Tensors = Mapping[str, Tensor]
 Tower = Literal["vision", "text"]
 
-_OPTIONAL = {"end_id", "pad_id"}
+_OPTIONAL = {"end_id", "pad_id", "pool_queries", "pool_heads", "rotary_theta", "kind"}
+_OF_BOTH_TOWERS = {"activation", "norm_eps"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,27 +42,39 @@ class CheckpointHints:
 
     Attributes:
         activation: of both towers.
+        vision_activation: of the image tower, where the two differ.
+        text_activation: of the text tower, where the two differ.
         norm_eps: of both towers.
         vision_heads: attention heads in a block of the image tower.
         text_heads: attention heads in a block of the text tower.
         vision_pooling: as in `VisionConfig.pooling`.
         norm_pooled: as in `VisionConfig.norm_pooled`.
+        pool_heads: as in `VisionConfig.pool_heads`.
         causal: as in `TextConfig.causal`.
         text_pooling: as in `TextConfig.pooling`.
         end_id: as in `TextConfig.end_id`.
         pad_id: as in `TextConfig.pad_id`.
+        text_positions: as in `TextConfig.positions`; `rotary` leaves a table in the file aside.
+        rotary_theta: as in `TextConfig.rotary_theta`.
+        context_length: as in `TextConfig.context_length`, which rotary positions leave open.
     """
 
     activation: Activation | None = None
+    vision_activation: Activation | None = None
+    text_activation: Activation | None = None
     norm_eps: float | None = None
     vision_heads: int | None = None
     text_heads: int | None = None
     vision_pooling: VisionPooling | None = None
     norm_pooled: bool | None = None
+    pool_heads: int | None = None
     causal: bool | None = None
     text_pooling: TextPooling | None = None
     end_id: int | None = None
     pad_id: int | None = None
+    text_positions: TextPositions | None = None
+    rotary_theta: float | None = None
+    context_length: int | None = None
 
     def __post_init__(self) -> None:
         for name, choices in _CHOICES.items():
@@ -70,22 +87,26 @@ class CheckpointHints:
         known: dict[Tower, dict[str, Any]] = {"vision": {}, "text": {}}
         for tower, values in known.items():
             for name in (entry.name for entry in fields(_CONFIGS[tower])):
-                value = getattr(self, _hint_for(tower, name), None)
-                if value is not None:
-                    values[name] = value
+                for hint in (name, f"{tower}_{name}"):  # the second is the more exact
+                    value = getattr(self, hint, None)
+                    if value is not None:
+                        values[name] = value
         return Facts(**known)
 
 
 _CHOICES = {
     "activation": get_args(Activation),
+    "vision_activation": get_args(Activation),
+    "text_activation": get_args(Activation),
     "vision_pooling": get_args(VisionPooling),
     "text_pooling": get_args(TextPooling),
+    "text_positions": get_args(TextPositions),
 }
 _CONFIGS: dict[Tower, type[VisionConfig | TextConfig]] = {
     "vision": VisionConfig,
     "text": TextConfig,
 }
-_TOWER_HINTS = {"heads", "pooling"}
+_TOWER_HINTS = {"heads", "pooling", "positions"}
 
 
 def _hint_for(tower: Tower, name: str) -> str:
@@ -95,7 +116,7 @@ def _hint_for(tower: Tower, name: str) -> str:
 
 @dataclass(frozen=True)
 class Facts:
-    """Fields of `VisionConfig` and `TextConfig` that somebody vouches for."""
+    """Fields of `VisionConfig` (or `ResNetConfig`) and `TextConfig` that somebody vouches for."""
 
     vision: Mapping[str, Any] = field(default_factory=dict)
     text: Mapping[str, Any] = field(default_factory=dict)
@@ -116,16 +137,21 @@ def configure(state: Tensors, known: Facts, *, source: str, config_file: str) ->
     Raises:
         CheckpointError: facts are missing, contradict the tensors, or are no model.
     """
-    measured = Facts(_measure_vision(state), _measure_text(state))
+    vision_class = ResNetConfig if _is_resnet(state) else VisionConfig
+    known = Facts(_without_strangers(known.vision, vision_class), known.text)
+    measured = Facts(
+        _measure_resnet(state) if vision_class is ResNetConfig else _measure_vision(state),
+        _measure_text(state, rotary=known.text.get("positions") == "rotary"),
+    )
     _compare(measured, known)
     facts = measured | known
     if facts.vision.get("pooling") == "class_token":  # then both orders give the same numbers
         facts |= Facts({"norm_pooled": False})
-    _require_all(facts, source=source, config_file=config_file)
+    _require_all(facts, vision_class, source=source, config_file=config_file)
     try:
         return ClipConfig(
             embed_dim=_shape(state, "visual.projection.weight", 2)[0],
-            vision=VisionConfig(**facts.vision),
+            vision=vision_class(**facts.vision),
             text=TextConfig(**facts.text),
             scores="sigmoid" if "logit_bias" in state else "softmax",
         )
@@ -133,45 +159,105 @@ def configure(state: Tensors, known: Facts, *, source: str, config_file: str) ->
         raise CheckpointError(f"{source}: {error}") from error
 
 
+def _is_resnet(state: Tensors) -> bool:
+    return any(name.startswith("visual.stem.") for name in state)
+
+
+def _without_strangers(
+    known: Mapping[str, Any], vision_class: type[VisionConfig | ResNetConfig]
+) -> Mapping[str, Any]:
+    """What was said of both towers is the text tower's alone where the image tower has no such."""
+    names = {entry.name for entry in fields(vision_class)}
+    kept = {name: fact for name, fact in known.items() if name not in _OF_BOTH_TOWERS - names}
+    if strangers := sorted(kept.keys() - names):
+        raise CheckpointError(
+            f"{', '.join(strangers)}: stated for the image tower, but the tensors are a ResNet's, "
+            "which has no such option"
+        )
+    return kept
+
+
 def _measure_vision(state: Tensors) -> dict[str, Any]:
     width, _, patch_size, _ = _shape(state, "visual.patch_embed.weight", 4)
-    positions, _ = _shape(state, "visual.positions", 2)
-    grid = math.isqrt(max(positions - 1, 0))
-    if grid**2 != positions - 1:
-        raise CheckpointError(
-            f"visual.positions has {positions} rows: expected one, and one for each patch of a "
-            "square picture"
-        )
+    queries = "visual.attention_pool.0.queries"
     return {
-        "image_size": grid * patch_size,
+        "image_size": _measure_grid(state, "visual.positions") * patch_size,
         "patch_size": patch_size,
         "width": width,
         "pre_norm": "visual.ln_pre.weight" in state,
+        "pool_queries": _shape(state, queries, 2)[0] if queries in state else None,
         **_measure_blocks(state, "visual"),
     }
 
 
-def _measure_text(state: Tensors) -> dict[str, Any]:
+def _measure_resnet(state: Tensors) -> dict[str, Any]:
+    return {
+        "image_size": _measure_grid(state, "visual.pool.positions") * RESNET_STRIDE,
+        "width": _shape(state, "visual.stem.2.conv.weight", 4)[0],
+        "layers": tuple(_count(state, rf"visual\.layer{stage}") for stage in (1, 2, 3, 4)),
+    }
+
+
+def _measure_grid(state: Tensors, positions: str) -> int:
+    """Places along one side of the square that the rows after the first are for."""
+    rows, _ = _shape(state, positions, 2)
+    side = math.isqrt(max(rows - 1, 0))
+    if side**2 != rows - 1:
+        raise CheckpointError(
+            f"{positions} has {rows} rows: expected one, and one for each patch of a square picture"
+        )
+    return side
+
+
+def _measure_text(state: Tensors, *, rotary: bool) -> dict[str, Any]:
     vocab_size, width = _shape(state, "text.token_embed.weight", 2)
     projection = "none"
     if "text.projection.weight" in state:
         projection = "linear_bias" if "text.projection.bias" in state else "linear"
     return {
-        "context_length": _shape(state, "text.positions", 2)[0],
         "vocab_size": vocab_size,
         "width": width,
         "projection": projection,
+        **({} if rotary else _measure_positions(state)),
         **_measure_blocks(state, "text"),
     }
 
 
-def _measure_blocks(state: Tensors, tower: str) -> dict[str, Any]:
-    matches = (re.match(rf"{tower}\.blocks\.(\d+)\.", name) for name in state)
+def _measure_positions(state: Tensors) -> dict[str, Any]:
+    if "text.positions" not in state:
+        raise CheckpointError(
+            "the weights have no text.positions. Where the text tower's positions are rotary, as "
+            "TULIP's, give CheckpointHints(text_positions='rotary', rotary_theta=10000.0, "
+            "context_length=248) with the numbers that it was trained with"
+        )
+    rows, _ = _shape(state, "text.positions", 2)
     return {
-        "layers": len({match[1] for match in matches if match}),
-        "mlp_width": _shape(state, f"{tower}.blocks.0.mlp.up.weight", 2)[0],
-        "layer_scale": f"{tower}.blocks.0.attn_scale.gamma" in state,
+        "context_length": rows - ("text.class_token" in state),
+        "positions": "learned",
     }
+
+
+def _measure_blocks(state: Tensors, tower: str) -> dict[str, Any]:
+    first = f"{tower}.blocks.0"
+    signs: dict[BlockExtra, str] = {
+        "attn_norm": f"{first}.attn_norm.weight",
+        "head_scale": f"{first}.attn.head_scale",
+        "inner_norm": f"{first}.attn.norm_z.weight",
+        "mlp_norm": f"{first}.mlp.norm.weight",
+        "qk_norm": f"{first}.attn.norm_q.weight",
+    }
+    return {
+        "layers": _count(state, rf"{tower}\.blocks"),
+        "mlp_width": _shape(state, f"{first}.mlp.up.weight", 2)[0],
+        "layer_scale": f"{first}.attn_scale.gamma" in state,
+        "block_extras": tuple(extra for extra, sign in signs.items() if sign in state),
+    }
+
+
+def _count(state: Tensors, modules: str) -> int:
+    """How many numbered modules a pattern has."""
+    matches = (re.match(rf"{modules}\.(\d+)\.", name) for name in state)
+    return len({match[1] for match in matches if match})
 
 
 def _shape(state: Tensors, name: str, rank: int) -> tuple[int, ...]:
@@ -192,7 +278,8 @@ def _compare(measured: Facts, stated: Facts) -> None:
         for name, size in sizes.items():
             claim = claims.get(name, size)
             if name == "image_size":  # a border narrower than a patch leaves no trace
-                claim = claim // sizes["patch_size"] * sizes["patch_size"]
+                patch_size = sizes.get("patch_size", RESNET_STRIDE)
+                claim = claim // patch_size * patch_size
             if claim != size:
                 raise CheckpointError(
                     f"the configuration says {tower} {name} = {claims[name]}, but the tensors "
@@ -200,13 +287,22 @@ def _compare(measured: Facts, stated: Facts) -> None:
                 )
 
 
-def _require_all(facts: Facts, *, source: str, config_file: str) -> None:
-    known: dict[Tower, Mapping[str, Any]] = {"vision": facts.vision, "text": facts.text}
+def _require_all(
+    facts: Facts,
+    vision_class: type[VisionConfig | ResNetConfig],
+    *,
+    source: str,
+    config_file: str,
+) -> None:
+    towers: tuple[tuple[Tower, Mapping[str, Any], type], ...] = (
+        ("vision", facts.vision, vision_class),
+        ("text", facts.text, TextConfig),
+    )
     missing = [
         _hint_for(tower, entry.name)
-        for tower, config in _CONFIGS.items()
+        for tower, known, config in towers
         for entry in fields(config)
-        if entry.name not in known[tower] and entry.name not in _OPTIONAL
+        if entry.name not in known and entry.name not in _OPTIONAL
     ]
     if missing:
         names = ", ".join(dict.fromkeys(missing))

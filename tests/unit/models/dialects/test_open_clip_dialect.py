@@ -24,6 +24,7 @@ def test_the_librarys_defaults():
         "pooling": "class_token",
         "norm_pooled": False,
         "layer_scale": False,
+        "block_extras": (),
     }
     assert facts.text == {
         "context_length": 77,
@@ -40,6 +41,7 @@ def test_the_librarys_defaults():
         "pad_id": 0,
         "projection": "linear",
         "layer_scale": False,
+        "block_extras": (),
     }
 
 
