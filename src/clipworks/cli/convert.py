@@ -67,6 +67,8 @@ def convert(
     )
     report = convert_checkpoint(checkpoint, out, settings)
     card = report.bundle.card
+    for note in report.notes:
+        typer.echo(f"note: {note}", err=True)
     if json:
         print_json(
             {
@@ -85,7 +87,5 @@ def convert(
         f"fingerprint {card.fingerprint}\n"
         f"largest difference from torch: pictures {report.image_difference:.1e}, "
         f"texts {report.text_difference:.1e}; lowest cosine {report.min_cosine:.6f}",
-        *report.notes,
-        sep="\n",
         soft_wrap=True,
     )

@@ -52,7 +52,7 @@ class ConversionReport:
         text_difference: the same for texts.
         min_cosine: the lowest cosine between the bundle's vectors and those of the model in
             float32, pictures and texts alike: what storing the weights in fewer bits costs.
-        notes: what of the checkpoint is not in the bundle, a sentence each.
+        notes: where the bundle does less than the model could, a sentence each.
     """
 
     bundle: Bundle

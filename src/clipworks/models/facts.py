@@ -41,9 +41,9 @@ class CheckpointHints:
     """What the caller knows of a checkpoint; it goes before what its files say.
 
     Attributes:
-        activation: of both towers.
-        vision_activation: of the image tower, where the two differ.
-        text_activation: of the text tower, where the two differ.
+        activation: of both towers, where the next two do not differ from it.
+        vision_activation: of the image tower.
+        text_activation: of the text tower.
         norm_eps: of both towers.
         vision_heads: attention heads in a block of the image tower.
         text_heads: attention heads in a block of the text tower.
@@ -87,10 +87,10 @@ class CheckpointHints:
         known: dict[Tower, dict[str, Any]] = {"vision": {}, "text": {}}
         for tower, values in known.items():
             for name in (entry.name for entry in fields(_CONFIGS[tower])):
-                for hint in (name, f"{tower}_{name}"):  # the second is the more exact
-                    value = getattr(self, hint, None)
-                    if value is not None:
-                        values[name] = value
+                value = getattr(self, f"{tower}_{name}", None)
+                value = getattr(self, name, None) if value is None else value
+                if value is not None:
+                    values[name] = value
         return Facts(**known)
 
 

@@ -45,14 +45,22 @@ class BatchNorm(nn.Module):
         self.register_buffer("variance", torch.ones(channels))
 
     def forward(self, x: Float[Tensor, "image channel y x"]) -> Float[Tensor, "image channel y x"]:
-        """Normalise each channel, by the batch in training and by the running figures otherwise."""
+        """Normalise each channel, by the batch in training and by the running figures otherwise.
+
+        The second is written out: an exporter would merge PyTorch's own operator into the
+        convolution's weights, which then could not be those of the weights' file.
+        """
+        if not self.training:
+            scale = self.weight * (self.variance + _NORM_EPS).rsqrt()  # [channel]
+            shift = self.bias - self.mean * scale  # [channel]
+            return x * scale[:, None, None] + shift[:, None, None]
         return F.batch_norm(
             x,
             self.mean,
             self.variance,
             self.weight,
             self.bias,
-            training=self.training,
+            training=True,
             momentum=_NORM_MOMENTUM,
             eps=_NORM_EPS,
         )

@@ -18,8 +18,8 @@ def make_optimizers(model: nn.Module, config: TrainConfig) -> list[torch.optim.O
 
     AdamW: Loshchilov and Hutter, arXiv 1711.05101. Weight matrices and convolutions decay; what
     has fewer than two axes (biases, norms, the scale) and what is looked up (embeddings,
-    positions, queries) does not. Muon: Jordan et al., 2024, with the step of Liu et al., arXiv 2502.16982,
-    equation 4, which makes it as long as AdamW's.
+    positions, queries) does not. Muon: Jordan et al., 2024, with the step of Liu et al., arXiv
+    2502.16982, equation 4, which makes it as long as AdamW's.
 
     Raises:
         SettingsError: Muon is asked for, and this torch is older than it.

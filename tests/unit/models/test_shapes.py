@@ -5,16 +5,28 @@ import sys
 
 PROGRAM = """
 from jaxtyping import install_import_hook
-tensor_files = ["attention", "blocks", "clip", "text", "vision"]
+tensor_files = ["attention", "attention_pooling", "blocks", "clip", "long_positions", "norms"]
+tensor_files += ["resnet", "rotary", "text", "vision"]
 hooked = [f"clipworks.models.{name}" for name in tensor_files]
 with install_import_hook(hooked, "beartype.beartype"):
+    from clipworks.models.long_positions import stretch_positions
     from tests.unit.models.tiny_models import some_pixels, some_tokens, tiny_config, tiny_model
+    from tests.unit.models.tiny_models import tiny_resnet_config
     from clipworks.models.sites import observe
 import torch
 torch.set_num_threads(1)
 model = tiny_model(tiny_config(vision={"layer_scale": True}, text={"pooling": "last"}))
 with observe(model, ["*"]):
     model.logits(*model(some_pixels(2), some_tokens(5), torch.tensor([[1, 2], [3, 4]])))
+attention = {"pooling": "attention", "pool_queries": 3, "pool_heads": 2, "norm_pooled": True}
+coca = tiny_config(vision=attention, text={"pooling": "class_token", "pad_id": 0})
+rotary = {"positions": "rotary", "rotary_theta": 50.0, "block_extras": ("head_scale", "qk_norm")}
+for config in (coca, tiny_config(text=rotary), tiny_resnet_config()):
+    for patterns in (["*"], ["*.hook_pooled"]):
+        model = tiny_model(config)
+        with observe(model, patterns):
+            model(some_pixels(2, config.vision.image_size), some_tokens(5))
+stretch_positions(torch.zeros(30, 4))
 try:
     model.logits(torch.zeros(2, 12), torch.zeros(5, 11))
 except Exception as error:
