@@ -30,6 +30,7 @@ import open_clip  # noqa: E402
 import transformers  # noqa: E402
 
 from clipworks.models.checkpoints import load_checkpoint  # noqa: E402
+from clipworks.models.facts import CheckpointHints  # noqa: E402
 
 Draw = np.random.Generator
 
@@ -43,15 +44,17 @@ class Peer:
         config: what was drawn.
         features: of pixels and tokens: image features, then text features.
         special_id: the token at which texts are pooled.
+        hints: what its files cannot say.
     """
 
     weights: Path
     config: dict[str, Any]
     features: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
     special_id: int
+    hints: CheckpointHints | None = None
 
 
-def main() -> None:
+def main(makers: dict[str, Callable[[Draw, Path], Peer]] | None = None) -> None:
     """Draw, load, compare, and report."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--count", type=int, default=10, help="models of each kind")
@@ -62,7 +65,7 @@ def main() -> None:
     torch.set_num_threads(1)
     transformers.utils.logging.disable_progress_bar()
     worst = 0.0
-    for kind, make in MAKERS.items():
+    for kind, make in (makers or MAKERS).items():
         for seed in range(options.seed, options.seed + options.count):
             with tempfile.TemporaryDirectory() as folder:
                 peer = make(np.random.default_rng([seed, len(kind)]), Path(folder))
@@ -77,7 +80,7 @@ def main() -> None:
 
 def compare(peer: Peer, seed: int) -> tuple[float, float]:
     """The relative errors of image and text features."""
-    model = load_checkpoint(peer.weights).model
+    model = load_checkpoint(peer.weights, hints=peer.hints).model
     size, text = model.config.vision.image_size, model.config.text
     generator = torch.Generator().manual_seed(seed)
     pixels = torch.randn(4, 3, size, size, generator=generator)

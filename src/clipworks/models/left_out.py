@@ -22,10 +22,10 @@ def leave_out(state: Tensors, known: Facts) -> tuple[dict[str, Tensor], tuple[st
     """
     kept, notes = dict(state), []
     if count := _drop(kept, CAPTION_DECODER):
-        notes.append(f"{count} tensors of the caption decoder are left out")
+        notes.append(f"the caption decoder is left out ({count} of the file's tensors)")
     if known.vision.get("pooling") == "attention" and _has(kept, _SECOND_POOL):
         count = _drop(kept, _FIRST_POOL)
-        notes.append(f"{count} tensors of the pooling for captions are left out")
+        notes.append(f"the pooling for captions is left out ({count} of the file's tensors)")
         for name in [name for name in kept if name.startswith(_SECOND_POOL)]:
             kept[_FIRST_POOL + name.removeprefix(_SECOND_POOL)] = kept.pop(name)
     if known.text.get("positions") == "rotary" and _drop(kept, "text.positions"):
