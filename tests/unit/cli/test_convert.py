@@ -1,6 +1,9 @@
 import json
 
 import pytest
+import torch
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
 from typer import Typer
 from typer.testing import CliRunner
 
@@ -37,6 +40,7 @@ def test_weights_become_a_bundle_that_embeds(checkpoint, tmp_path):
     report = json.loads(run(checkpoint, "--out", out, "--preset", "openai", "--json"))
     assert report["name"] == "my-model"
     assert report["image_difference"] < 1e-5
+    assert report["notes"] == []
     model = clipworks.load(out)
     assert model.embed_texts(["a red square"]).shape == (1, 24)
     assert model.card.image.resize == "shortest"
@@ -58,6 +62,18 @@ def test_a_naflex_model_converts_to_its_square_and_says_so(checkpoint, tmp_path)
     assert (card.family, card.scores, card.image.resize) == ("siglip2", "sigmoid", "squash")
     assert card.logit_bias == pytest.approx(model.logit_bias.item())
     assert card.logit_scale == pytest.approx(model.logit_scale.exp().item())
+
+
+def test_what_is_left_out_is_said(checkpoint, tmp_path):
+    weights = checkpoint / "weights.safetensors"
+    with safe_open(weights, framework="pt") as file:
+        metadata = file.metadata()
+    state = {**load_file(weights), "caption_decoder.ln_final.weight": torch.ones(4)}
+    save_file(state, weights, metadata=metadata)
+    report = json.loads(
+        run(checkpoint, "--out", tmp_path / "bundle", "--preset", "openai", "--json")
+    )
+    assert report["notes"] == ["the caption decoder is left out (1 of the file's tensors)"]
 
 
 def test_what_the_files_do_not_say_is_asked_for(checkpoint, tmp_path):
