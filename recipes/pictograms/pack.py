@@ -25,7 +25,7 @@ def pack(run: Path, notice: Path, out: Path) -> ConversionReport:
         embedding_dim=model.config.embed_dim,
         image=ImageSpec.from_json(specs["image"]),
         text=TextSpec.from_json(specs["text"]),
-        activation=model.config.vision.activation,
+        activation=model.config.activation,
         logit_scale=float(model.logit_scale.detach().exp()),
         precision="fp16",
         licence="CC-BY-4.0",

@@ -24,7 +24,7 @@ from clipworks.export.to_bundle import DTYPES, ConversionReport, write_bundle
 from clipworks.extras import require
 from clipworks.files import folder_beside
 from clipworks.models.checkpoints import Checkpoint, load_checkpoint
-from clipworks.models.config import ClipConfig
+from clipworks.models.config import ClipConfig, ResNetConfig
 from clipworks.models.facts import CheckpointHints
 
 if TYPE_CHECKING:
@@ -95,14 +95,15 @@ def convert_checkpoint(
     report = write_bundle(
         checkpoint.model, out, card=card, tokenizer_json=tokenizer, overwrite=settings.overwrite
     )
-    return replace(report, notes=_notes_on(checkpoint.config))
+    return replace(report, notes=(*checkpoint.notes, *_notes_on(checkpoint.config)))
 
 
 def family_of(config: ClipConfig) -> str:
     """What people call a model of this kind."""
-    if config.vision.pooling != "map" or config.scores != "sigmoid":
+    vision = config.vision
+    if isinstance(vision, ResNetConfig) or vision.pooling != "map" or config.scores != "sigmoid":
         return "clip"
-    newer = config.vision.naflex or config.text.vocab_size == _GEMMA_VOCAB_SIZE
+    newer = vision.naflex or config.text.vocab_size == _GEMMA_VOCAB_SIZE
     return "siglip2" if newer else "siglip"
 
 
@@ -228,7 +229,7 @@ def _describe_checkpoint(
         embedding_dim=model.config.embed_dim,
         image=image_spec_of(checkpoint, settings.config, settings.preset),
         text=texts.spec,
-        activation=model.config.vision.activation,
+        activation=model.config.activation,
         logit_scale=float(model.logit_scale.detach().exp()),
         logit_bias=0.0 if model.logit_bias is None else float(model.logit_bias.detach()),
         scores=model.config.scores,
@@ -240,7 +241,7 @@ def _describe_checkpoint(
 
 def _notes_on(config: ClipConfig) -> tuple[str, ...]:
     """Where the bundle does less than the model could."""
-    if not config.vision.naflex:
+    if not config.naflex:
         return ()
     size = config.vision.image_size
     return (

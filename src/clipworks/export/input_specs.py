@@ -53,8 +53,8 @@ def image_spec_of(
         case "open_clip" if stated is not None or config is not None:
             return _from_open_clip(stated or {}, size)
         case "huggingface" if stated is not None:
-            naflex = checkpoint.config.vision.naflex
-            return _from_huggingface(_squash_naflex(stated, size) if naflex else stated, size)
+            squashed = _squash_naflex(stated, size) if checkpoint.config.naflex else stated
+            return _from_huggingface(squashed, size)
     raise CheckpointError(
         f"{checkpoint.weights.name} does not say how pictures are prepared: put the model's "
         f"configuration beside it, or choose --preset {', '.join(get_args(Preset))}"

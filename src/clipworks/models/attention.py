@@ -1,7 +1,7 @@
 """Multi-head attention.
 
 Axes: batch (pictures or texts), token, query and key (tokens, in their two parts), head,
-channel (of one head), width (of the residual stream: head x channel).
+channel (of one head), pair (of channels), width (of the residual stream: head x channel).
 """
 
 from __future__ import annotations
@@ -11,18 +11,34 @@ import torch.nn.functional as F  # noqa: N812 - the name that every torch reader
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
+from clipworks.models.config import BlockExtra
+from clipworks.models.norms import Norm
+from clipworks.models.rotary import rotate
 from clipworks.models.sites import Site
 
 
 class Attention(nn.Module):
     """Every token looks at every token, or at those up to itself where `causal`."""
 
-    def __init__(self, width: int, heads: int, *, causal: bool) -> None:
+    def __init__(
+        self,
+        width: int,
+        heads: int,
+        *,
+        causal: bool,
+        extras: tuple[BlockExtra, ...] = (),
+        norm_eps: float = 1e-5,
+    ) -> None:
         super().__init__()
         self.heads = heads
         self.causal = causal
         self.qkv = nn.Linear(width, 3 * width)
         self.out = nn.Linear(width, width)
+        channels = width // heads
+        self.norm_q = Norm(channels, norm_eps) if "qk_norm" in extras else nn.Identity()
+        self.norm_k = Norm(channels, norm_eps) if "qk_norm" in extras else nn.Identity()
+        self.norm_z = Norm(width, norm_eps) if "inner_norm" in extras else nn.Identity()
+        self.head_scale = nn.Parameter(torch.ones(heads)) if "head_scale" in extras else None
         self.hook_q = Site()
         self.hook_k = Site()
         self.hook_v = Site()
@@ -34,15 +50,20 @@ class Attention(nn.Module):
         self,
         x: Float[Tensor, "batch token width"],
         mask: Bool[Tensor, "batch 1 #query key"] | None = None,
+        rotation: Float[Tensor, "2 token 1 pair"] | None = None,
     ) -> Float[Tensor, "batch token width"]:
-        """Attend.
+        """Attend; `hook_q` and `hook_k` show what is multiplied: normalised, and rotated.
 
         Args:
             x: the tokens.
             mask: true where a query may look at a key; None lets all.
+            rotation: of queries and keys, as `rotary.rotation_of` makes it; None for none.
         """
         qkv = self.qkv(x).unflatten(2, (3, self.heads, -1))  # [batch token 3 head channel]
         q, k, v = qkv.unbind(2)  # each [batch token head channel]
+        q, k = self.norm_q(q), self.norm_k(k)
+        if rotation is not None:
+            q, k = rotate(q, rotation), rotate(k, rotation)
         z = attend(
             self.hook_q(q),
             self.hook_k(k),
@@ -52,8 +73,10 @@ class Attention(nn.Module):
             scores_site=self.hook_attn_scores,
             pattern_site=self.hook_pattern,
         )
+        if self.head_scale is not None:
+            z = z * self.head_scale[:, None]
         z = self.hook_z(z)  # [batch token head channel]
-        return self.out(z.flatten(2))  # [batch token width]
+        return self.out(self.norm_z(z.flatten(2)))  # [batch token width]
 
 
 def attend(

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from clipworks.models.attention import Attention
 from clipworks.models.config import Activation, TextConfig, VisionConfig
+from clipworks.models.norms import Norm
 from clipworks.models.sites import Site
 
 
@@ -28,35 +29,15 @@ def activate(
             return x * torch.sigmoid(1.702 * x)
 
 
-class Norm(nn.Module):
-    """LayerNorm, with sites for its divisor and its output."""
-
-    def __init__(self, width: int, eps: float) -> None:
-        super().__init__()
-        self.eps = eps
-        self.weight = nn.Parameter(torch.ones(width))
-        self.bias = nn.Parameter(torch.zeros(width))
-        self.hook_scale = Site()
-        self.hook_normalized = Site()
-
-    def forward(self, x: Float[Tensor, "*axes width"]) -> Float[Tensor, "*axes width"]:
-        """Centre, divide by the standard deviation, scale and shift each vector."""
-        if self.hook_scale.watched:
-            centred = x - x.mean(dim=-1, keepdim=True)
-            variance = centred.square().mean(dim=-1, keepdim=True)  # [*axes 1]
-            scale = self.hook_scale((variance + self.eps).sqrt())
-            return self.hook_normalized(centred / scale * self.weight + self.bias)
-        normalized = F.layer_norm(x, self.weight.shape, self.weight, self.bias, self.eps)
-        return self.hook_normalized(normalized)
-
-
 class Mlp(nn.Module):
     """Two linear layers with the activation between them."""
 
     def __init__(self, config: VisionConfig | TextConfig) -> None:
         super().__init__()
         self.activation: Activation = config.activation
+        normalizes = "mlp_norm" in config.block_extras
         self.up = nn.Linear(config.width, config.mlp_width)
+        self.norm = Norm(config.mlp_width, config.norm_eps) if normalizes else nn.Identity()
         self.down = nn.Linear(config.mlp_width, config.width)
         self.hook_pre = Site()
         self.hook_post = Site()
@@ -64,7 +45,7 @@ class Mlp(nn.Module):
     def forward(self, x: Float[Tensor, "batch token width"]) -> Float[Tensor, "batch token width"]:
         """Each token on its own."""
         hidden = self.hook_pre(self.up(x))  # [batch token unit]
-        return self.down(self.hook_post(activate(hidden, self.activation)))
+        return self.down(self.norm(self.hook_post(activate(hidden, self.activation))))
 
 
 class LayerScale(nn.Module):
@@ -84,9 +65,12 @@ class Block(nn.Module):
 
     def __init__(self, config: VisionConfig | TextConfig, *, causal: bool) -> None:
         super().__init__()
-        width = config.width
+        width, extras = config.width, config.block_extras
         self.ln1 = Norm(width, config.norm_eps)
-        self.attn = Attention(width, config.heads, causal=causal)
+        self.attn = Attention(
+            width, config.heads, causal=causal, extras=extras, norm_eps=config.norm_eps
+        )
+        self.attn_norm = Norm(width, config.norm_eps) if "attn_norm" in extras else nn.Identity()
         self.attn_scale = LayerScale(width) if config.layer_scale else nn.Identity()
         self.ln2 = Norm(width, config.norm_eps)
         self.mlp = Mlp(config)
@@ -101,10 +85,12 @@ class Block(nn.Module):
         self,
         x: Float[Tensor, "batch token width"],
         mask: Bool[Tensor, "batch 1 #query key"] | None = None,
+        rotation: Float[Tensor, "2 token 1 pair"] | None = None,
     ) -> Float[Tensor, "batch token width"]:
         """Write both branches into the residual stream; `Attention.forward` says more."""
         x = self.hook_resid_pre(x)
-        x = x + self.hook_attn_out(self.attn_scale(self.attn(self.ln1(x), mask)))
+        attended = self.attn_norm(self.attn(self.ln1(x), mask, rotation))
+        x = x + self.hook_attn_out(self.attn_scale(attended))
         x = self.hook_resid_mid(x)
         x = x + self.hook_mlp_out(self.mlp_scale(self.mlp(self.ln2(x))))
         return self.hook_resid_post(x)

@@ -2,6 +2,8 @@
 
     file or folder --tensor_files--> tensors --dialect--> our names --facts--> config --> Clip
 
+What neither tower computes with is left out by name; whatever else is too much is an error.
+
 Nothing in a checkpoint is run, and nothing about it is guessed.
 """
 
@@ -17,16 +19,17 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from clipworks.errors import CheckpointError
+from clipworks.errors import CheckpointError, SettingsError
 from clipworks.files import atomic_path
 from clipworks.models.clip import Clip
-from clipworks.models.config import ClipConfig
+from clipworks.models.config import ClipConfig, ResNetConfig
 from clipworks.models.dialects.dialect import AbstractDialect, DialectName, TokenizerFacts
 from clipworks.models.dialects.huggingface_dialect import HuggingFaceDialect
 from clipworks.models.dialects.native_dialect import NativeDialect, metadata_of
 from clipworks.models.dialects.open_clip_dialect import OpenClipDialect
 from clipworks.models.dialects.openai_dialect import OpenAiDialect
 from clipworks.models.facts import CheckpointHints, Facts, Tensors, configure
+from clipworks.models.left_out import leave_out
 from clipworks.models.positions import resize_positions
 from clipworks.models.tensor_files import TensorFile, find_weights, read_json, read_tensor_file
 from clipworks.models.two_towers import TwoTowers
@@ -51,6 +54,7 @@ class Checkpoint:
         preprocessing: how pictures are prepared, in the dialect's own words, or None.
         tokenizer: what is known of the tokenizer.
         licence: as the folder's README.md names it, or None.
+        notes: what of the file is not in the model, a sentence each.
     """
 
     model: Clip
@@ -59,6 +63,7 @@ class Checkpoint:
     preprocessing: dict[str, Any] | None
     tokenizer: TokenizerFacts
     licence: str | None
+    notes: tuple[str, ...] = ()
 
     @property
     def config(self) -> ClipConfig:
@@ -88,7 +93,7 @@ def load_checkpoint(
 
     Raises:
         CheckpointError: damaged, not of a known kind, or not saying what the model needs to know.
-        SettingsError: pictures of that size have no patch.
+        SettingsError: pictures of that size have no patch, or a ResNet was made for another.
     """
     file = read_tensor_file(find_weights(Path(path)))
     dialect = _recognise(file)
@@ -96,6 +101,7 @@ def load_checkpoint(
         config = _read_config(file.folder / dialect.config_file)
     state = dialect.translate(file.tensors)
     known = dialect.state_facts(file, config) | (hints.facts() if hints else Facts())
+    state, notes = leave_out(state, known)
     model_config = configure(state, known, source=file.path.name, config_file=dialect.config_file)
     if image_size is not None:
         model_config = _take_pictures_of(image_size, model_config, state)
@@ -107,6 +113,7 @@ def load_checkpoint(
         preprocessing=dialect.read_preprocessing(file),
         tokenizer=tokenizer,
         licence=_read_licence(file.folder / "README.md"),
+        notes=notes,
     )
 
 
@@ -151,6 +158,13 @@ def _with_pad_id(config: ClipConfig, pad_id: int | None) -> ClipConfig:
 
 def _take_pictures_of(image_size: int, config: ClipConfig, state: dict[str, Tensor]) -> ClipConfig:
     """Fit the positions in `state` to pictures of another size."""
+    if isinstance(config.vision, ResNetConfig):
+        if image_size == config.vision.image_size:
+            return config
+        raise SettingsError(
+            f"image_size={image_size}: a ResNet image tower takes pictures of the size that it was "
+            f"made for, {config.vision.image_size} pixels, only"
+        )
     positions, vision = resize_positions(state["visual.positions"], config.vision, image_size)
     state["visual.positions"] = positions
     return replace(config, vision=vision)

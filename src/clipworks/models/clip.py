@@ -11,9 +11,11 @@ import torch.nn.functional as F  # noqa: N812 - the name that every torch reader
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from clipworks.models.config import ClipConfig
+from clipworks.errors import InputError, SettingsError
+from clipworks.models.config import ClipConfig, ResNetConfig
 from clipworks.models.initialization import init_scores, init_tower
 from clipworks.models.naflex import PatchBatch
+from clipworks.models.resnet import ResNetTower
 from clipworks.models.text import TextTower
 from clipworks.models.vision import VisionTower
 
@@ -32,7 +34,11 @@ class Clip(nn.Module):
     def __init__(self, config: ClipConfig) -> None:
         super().__init__()
         self.config = config
-        self.visual = VisionTower(config.vision, config.embed_dim)
+        self.visual = (
+            ResNetTower(config.vision, config.embed_dim)
+            if isinstance(config.vision, ResNetConfig)
+            else VisionTower(config.vision, config.embed_dim)
+        )
         self.text = TextTower(config.text, config.embed_dim)
         self.logit_scale = nn.Parameter(torch.zeros(()))
         self.logit_bias = nn.Parameter(torch.zeros(())) if config.scores == "sigmoid" else None
@@ -51,11 +57,25 @@ class Clip(nn.Module):
         pixels: Float[Tensor, "image 3 h w"],
         kept_patches: Int[Tensor, "image kept"] | None = None,
     ) -> Float[Tensor, "image dim"]:
-        """Features, not normalised; `VisionTower.forward` says more."""
+        """Features, not normalised; `VisionTower.forward` says more.
+
+        Raises:
+            SettingsError: patches are to be dropped, but a ResNet has none.
+        """
+        if kept_patches is None:
+            return self.visual(pixels)
+        if isinstance(self.visual, ResNetTower):
+            raise SettingsError("a ResNet image tower has no patches to drop")
         return self.visual(pixels, kept_patches)
 
     def encode_patches(self, batch: PatchBatch) -> Float[Tensor, "image dim"]:
-        """Features, not normalised; `VisionTower.forward_patches` says more."""
+        """Features, not normalised; `VisionTower.forward_patches` says more.
+
+        Raises:
+            InputError: patches of another size, or no NaFlex model.
+        """
+        if isinstance(self.visual, ResNetTower):
+            raise InputError("this model takes square pictures only: it is no NaFlex model")
         return self.visual.forward_patches(batch)
 
     def encode_text(self, tokens: Int[Tensor, "text context"]) -> Float[Tensor, "text dim"]:

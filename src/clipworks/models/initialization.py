@@ -11,8 +11,17 @@ import math
 import torch
 from torch import Tensor, nn
 
-from clipworks.models.blocks import Block, LayerScale, Norm
+from clipworks.models.attention_pooling import AttentionPool
+from clipworks.models.blocks import Block, LayerScale
 from clipworks.models.map_pooling import MapPool
+from clipworks.models.norms import Norm
+from clipworks.models.resnet import (
+    BatchNorm,
+    Bottleneck,
+    MeanQueryPool,
+    NormedConvolution,
+    ResNetTower,
+)
 from clipworks.models.text import TextTower
 from clipworks.models.vision import VisionTower
 
@@ -22,29 +31,24 @@ _SIGMOID_BIAS = -10.0
 _LAYER_SCALE = 0.1  # Touvron et al., arXiv 2103.17239, for up to 18 layers
 
 
-def init_tower(tower: VisionTower | TextTower, generator: torch.Generator) -> None:
-    """Fill every parameter of a tower."""
-    width = tower.config.width
-    if isinstance(tower, VisionTower):
-        if tower.class_token is not None:
-            nn.init.normal_(tower.class_token, std=width**-0.5, generator=generator)
-        nn.init.normal_(tower.positions, std=width**-0.5, generator=generator)
-        _init_linear(tower.patch_embed, tower.patch_embed.weight[0].numel() ** -0.5, generator)
-    else:
-        nn.init.normal_(tower.token_embed.weight, std=0.02, generator=generator)
-        nn.init.normal_(tower.positions, std=0.01, generator=generator)
+def init_tower(tower: VisionTower | ResNetTower | TextTower, generator: torch.Generator) -> None:
+    """Fill every parameter of a tower, and the running figures of its batch normalisations."""
+    match tower:
+        case VisionTower():
+            std = tower.config.width**-0.5
+            _init_tables(std, generator, tower.class_token, tower.positions)
+            _init_linear(tower.patch_embed, tower.patch_embed.weight[0].numel() ** -0.5, generator)
+        case TextTower():
+            _init_tables(0.02, generator, tower.token_embed.weight)
+            _init_tables(0.01, generator, tower.positions, tower.class_token)
+    layers = sum(isinstance(module, Block) for module in tower.modules())
     for module in tower.modules():
-        if isinstance(module, Norm):
-            nn.init.ones_(module.weight)
-            nn.init.zeros_(module.bias)
-        elif isinstance(module, LayerScale):
-            nn.init.constant_(module.gamma, _LAYER_SCALE)
-        elif isinstance(module, Block):
-            _init_block(module, width, tower.config.layers, generator)
-        elif isinstance(module, MapPool):
-            _init_map_pool(module, width, generator)
+        _init_module(module, layers, generator)
+    for module in tower.modules():
+        if isinstance(module, Bottleneck):  # its branch begins by adding nothing:
+            nn.init.zeros_(module.expand.norm.weight)  # Goyal et al., arXiv 1706.02677, section 5.1
     if isinstance(tower.projection, nn.Linear):
-        _init_linear(tower.projection, width**-0.5, generator)
+        _init_linear(tower.projection, tower.projection.in_features**-0.5, generator)
 
 
 def init_scores(logit_scale: Tensor, logit_bias: Tensor | None) -> None:
@@ -56,19 +60,63 @@ def init_scores(logit_scale: Tensor, logit_bias: Tensor | None) -> None:
         nn.init.constant_(logit_bias, _SIGMOID_BIAS)
 
 
-def _init_block(block: Block, width: int, layers: int, generator: torch.Generator) -> None:
+def _init_module(module: nn.Module, layers: int, generator: torch.Generator) -> None:
+    """Fill what is the module's own, in a tower of so many transformer blocks."""
+    match module:
+        case Norm():
+            nn.init.ones_(module.weight)
+            nn.init.zeros_(module.bias)
+        case BatchNorm():
+            nn.init.ones_(module.weight)
+            nn.init.zeros_(module.bias)
+            nn.init.zeros_(module.mean)
+            nn.init.ones_(module.variance)
+        case LayerScale():
+            nn.init.constant_(module.gamma, _LAYER_SCALE)
+        case Block():
+            _init_block(module, layers, generator)
+        case NormedConvolution():  # through ReLUs: He et al., arXiv 1502.01852, equation 10
+            std = (2 / module.conv.weight[0].numel()) ** 0.5
+            _init_linear(module.conv, std, generator)
+        case AttentionPool() | MapPool() | MeanQueryPool():
+            _init_pool(module, generator)
+
+
+def _init_block(block: Block, layers: int, generator: torch.Generator) -> None:
+    width = block.attn.out.in_features
     branch_std = width**-0.5 * (2 * layers) ** -0.5
+    if block.attn.head_scale is not None:
+        nn.init.ones_(block.attn.head_scale)
     _init_linear(block.attn.qkv, width**-0.5, generator)
     _init_linear(block.attn.out, branch_std, generator)
     _init_linear(block.mlp.up, (2 * width) ** -0.5, generator)
     _init_linear(block.mlp.down, branch_std, generator)
 
 
-def _init_map_pool(pool: MapPool, width: int, generator: torch.Generator) -> None:
-    nn.init.normal_(pool.probe, std=width**-0.5, generator=generator)
-    for layer in (pool.attn.q, pool.attn.kv, pool.attn.out, pool.mlp.down):
-        _init_linear(layer, width**-0.5, generator)
-    _init_linear(pool.mlp.up, (2 * width) ** -0.5, generator)
+def _init_pool(pool: AttentionPool | MapPool | MeanQueryPool, generator: torch.Generator) -> None:
+    match pool:
+        case AttentionPool():
+            _init_tables(1.0, generator, pool.queries)
+            for layer in (pool.q, pool.kv, pool.out):
+                _init_linear(layer, layer.in_features**-0.5, generator)
+        case MapPool():
+            width = pool.attn.out.in_features
+            _init_tables(width**-0.5, generator, pool.probe)
+            for layer in (pool.attn.q, pool.attn.kv, pool.attn.out, pool.mlp.down):
+                _init_linear(layer, width**-0.5, generator)
+            _init_linear(pool.mlp.up, (2 * width) ** -0.5, generator)
+        case MeanQueryPool():
+            std = pool.q.in_features**-0.5
+            _init_tables(std, generator, pool.positions)
+            for layer in (pool.q, pool.kv):
+                _init_linear(layer, std, generator)
+
+
+def _init_tables(std: float, generator: torch.Generator, *tables: Tensor | None) -> None:
+    """Fill what is learnt for each position, token or query, where the tower has it."""
+    for table in tables:
+        if table is not None:
+            nn.init.normal_(table, std=std, generator=generator)
 
 
 def _init_linear(layer: nn.Linear | nn.Conv2d, std: float, generator: torch.Generator) -> None:

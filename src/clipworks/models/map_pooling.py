@@ -14,8 +14,9 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from clipworks.models.attention import attend
-from clipworks.models.blocks import Mlp, Norm
+from clipworks.models.blocks import Mlp
 from clipworks.models.config import VisionConfig
+from clipworks.models.norms import Norm
 from clipworks.models.sites import Site
 
 

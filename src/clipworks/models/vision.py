@@ -7,15 +7,19 @@ width (of the residual stream), dim (of the joint space).
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from clipworks.errors import InputError
-from clipworks.models.blocks import Block, Norm
+from clipworks.models.attention_pooling import AttentionPool
+from clipworks.models.blocks import Block
 from clipworks.models.config import VisionConfig
 from clipworks.models.map_pooling import MapPool
 from clipworks.models.naflex import PatchBatch, positions_of, project_patches
+from clipworks.models.norms import Norm
 from clipworks.models.sites import Site
 
 
@@ -31,12 +35,14 @@ class VisionTower(nn.Module):
         self.positions = nn.Parameter(torch.zeros(config.num_prefix + config.num_patches, width))
         self.ln_pre = Norm(width, config.norm_eps) if config.pre_norm else nn.Identity()
         self.blocks = nn.Sequential(*(Block(config, causal=False) for _ in range(config.layers)))
-        self.ln_final = Norm(width, config.norm_eps)
+        pooled_width = config.pooled_width(embed_dim)
+        self.ln_final = Norm(pooled_width if config.norm_pooled else width, config.norm_eps)
         self.map_pool = MapPool(config) if config.pooling == "map" else None
+        self.attention_pool = nn.Sequential(*_attention_pools(config, embed_dim))
         self.projection = (
             nn.Identity()
             if config.projection == "none"
-            else nn.Linear(width, embed_dim, bias=config.projection == "linear_bias")
+            else nn.Linear(pooled_width, embed_dim, bias=config.projection == "linear_bias")
         )
         self.hook_embed = Site()
         self.hook_pos_embed = Site()
@@ -109,11 +115,17 @@ class VisionTower(nn.Module):
         pixels: Float[Tensor, "image 3 h w"],
         kept_patches: Int[Tensor, "image kept"] | None = None,
     ) -> Float[Tensor, "image token width"]:
-        """Every token after the last LayerNorm, not projected; a class token comes first."""
-        return self.ln_final(self.blocks(self.embed(pixels, kept_patches)))
+        """Every token after the last LayerNorm, not projected; a class token comes first.
 
-    def pool(self, x: Float[Tensor, "image token width"]) -> Float[Tensor, "image width"]:
-        """One vector for each picture."""
+        Where the last LayerNorm works on what attention has pooled, and so is not of the tokens'
+        width, they come as the blocks leave them.
+        """
+        x = self.blocks(self.embed(pixels, kept_patches))  # [image token width]
+        of_answers = self.config.pools_into_space and self.config.norm_pooled
+        return x if of_answers else self.ln_final(x)
+
+    def pool(self, x: Float[Tensor, "image token width"]) -> Float[Tensor, "image pooled"]:
+        """One vector for each picture; attention pooling leaves the tokens' width for `dim`."""
         match self.config.pooling:
             case "class_token":
                 return x[:, 0]
@@ -122,6 +134,8 @@ class VisionTower(nn.Module):
             case "map":
                 assert self.map_pool is not None
                 return self.map_pool(x)
+            case "attention" | "attention_cascade":
+                return self.attention_pool(x)[:, 0]
 
     def _check_size(self, pixels: Tensor) -> None:
         size = self.config.image_size
@@ -138,3 +152,14 @@ def keep_patches(
     """The first `prefix` tokens and the patches that are kept, in the order given."""
     rows = (kept + prefix).unsqueeze(2).expand(-1, -1, tokens.shape[2])  # [image kept width]
     return torch.cat([tokens[:, :prefix], tokens.gather(1, rows)], dim=1)
+
+
+def _attention_pools(config: VisionConfig, dim: int) -> Iterator[AttentionPool]:
+    """None where CoCa's queries do not pool; in a cascade the second draws from the first."""
+    if not config.pools_into_space:
+        return
+    assert config.pool_heads is not None
+    assert config.pool_queries is not None
+    yield AttentionPool(config.width, dim, heads=config.pool_heads, num_queries=config.pool_queries)
+    if config.pooling == "attention_cascade":
+        yield AttentionPool(dim, dim, heads=config.pool_heads, num_queries=1)

@@ -16,7 +16,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from clipworks.errors import SettingsError
 from clipworks.models.clip import Clip
+from clipworks.models.config import VisionConfig
 from clipworks.train.averaging import WeightAverage
 from clipworks.train.batches import AbstractBatches, Batch
 from clipworks.train.config import TrainConfig
@@ -47,6 +49,10 @@ class Trainer:
         config: how it is trained.
         folder: gets `journal.jsonl` and `snapshots/`.
         evaluate: called every `config.evaluate_every` steps and after the last one.
+
+    Raises:
+        SettingsError: the image tower is a ResNet, whose batch normalisation would see the shares
+            of a batch instead of the whole.
     """
 
     def __init__(
@@ -58,7 +64,10 @@ class Trainer:
         folder: Path,
         evaluate: Evaluate | None = None,
     ) -> None:
+        if not isinstance(model.config.vision, VisionConfig):
+            raise SettingsError("a model with a ResNet image tower cannot be trained yet")
         self._config = config
+        self._num_patches = model.config.vision.num_patches
         self._batches = batches
         self._evaluate = evaluate
         self._journal = Journal(folder / "journal.jsonl")
@@ -104,7 +113,7 @@ class Trainer:
             step,
             self._config,
             num_images=len(batch.pixels),
-            num_patches=self._model.config.vision.num_patches,
+            num_patches=self._num_patches,
         )
         features = towers.forward(batch, kept)
         loss = self._loss(features, batch)

@@ -18,8 +18,8 @@ def make_optimizers(model: nn.Module, config: TrainConfig) -> list[torch.optim.O
 
     AdamW: Loshchilov and Hutter, arXiv 1711.05101. Weight matrices and convolutions decay; what
     has fewer than two axes (biases, norms, the scale) and what is looked up (embeddings,
-    positions) does not. Muon: Jordan et al., 2024, with the step of Liu et al., arXiv 2502.16982,
-    equation 4, which makes it as long as AdamW's.
+    positions, queries) does not. Muon: Jordan et al., 2024, with the step of Liu et al., arXiv
+    2502.16982, equation 4, which makes it as long as AdamW's.
 
     Raises:
         SettingsError: Muon is asked for, and this torch is older than it.
@@ -59,7 +59,7 @@ def set_learning_rate(optimizers: list[torch.optim.Optimizer], learning_rate: fl
 
 def decays(name: str, parameter: nn.Parameter) -> bool:
     """Whether weight decay pulls on a parameter of that name."""
-    looked_up = name.endswith(("positions", "token_embed.weight"))
+    looked_up = name.endswith(("positions", "queries", "token_embed.weight"))
     return parameter.ndim >= 2 and not looked_up
 
 

@@ -1,6 +1,9 @@
 import json
 
 import pytest
+import torch
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
 from typer import Typer
 from typer.testing import CliRunner
 
@@ -39,6 +42,7 @@ def test_weights_become_a_bundle_that_embeds(checkpoint, tmp_path):
     report = json.loads(run(checkpoint, "--out", out, "--preset", "openai", "--json"))
     assert report["name"] == "my-model"
     assert report["image_difference"] < 1e-5
+    assert report["notes"] == []
     model = clipworks.load(out)
     assert model.embed_texts(["a red square"]).shape == (1, 24)
     assert model.card.image.resize == "shortest"
@@ -79,6 +83,18 @@ def test_int8_from_a_checkpoint_with_pictures_to_calibrate_on(checkpoint, tmp_pa
         run(tmp_path / "int8", "--out", tmp_path / "again", "--precision", "int8")
     with pytest.raises(SettingsError, match=r"holds graphs without weights\.safetensors"):
         run(tmp_path / "int8", "--out", tmp_path / "again", "--precision", "fp16")
+
+
+def test_what_is_left_out_is_said(checkpoint, tmp_path):
+    weights = checkpoint / "weights.safetensors"
+    with safe_open(weights, framework="pt") as file:
+        metadata = file.metadata()
+    state = {**load_file(weights), "caption_decoder.ln_final.weight": torch.ones(4)}
+    save_file(state, weights, metadata=metadata)
+    report = json.loads(
+        run(checkpoint, "--out", tmp_path / "bundle", "--preset", "openai", "--json")
+    )
+    assert report["notes"] == ["the caption decoder is left out (1 of the file's tensors)"]
 
 
 def test_what_the_files_do_not_say_is_asked_for(checkpoint, tmp_path):

@@ -8,7 +8,13 @@ from safetensors.torch import load_file, save_file
 from clipworks.errors import CheckpointError
 from clipworks.models.checkpoints import load_checkpoint, save_checkpoint
 from tests.unit.models.golden_cases import CASES, GOLDEN, GoldenCase, relative_error
-from tests.unit.models.tiny_models import some_pixels, some_tokens, tiny_config, tiny_model
+from tests.unit.models.tiny_models import (
+    some_pixels,
+    some_tokens,
+    tiny_config,
+    tiny_model,
+    tiny_resnet_config,
+)
 
 OPEN_CLIP = GoldenCase("01_oc_clip_gelu")
 HUGGING_FACE = GoldenCase("04a_hf_clip_quickgelu")
@@ -238,6 +244,38 @@ class TestOurOwn:
             checkpoint.model(some_pixels(), some_tokens()), expected, strict=True
         ):
             assert torch.equal(got, features)
+
+    @pytest.mark.parametrize(
+        "config",
+        [
+            tiny_resnet_config(),
+            tiny_config(
+                vision={"pooling": "attention_cascade", "pool_queries": 3, "pool_heads": 2},
+                text={"pooling": "class_token", "pad_id": 0},
+            ),
+            tiny_config(
+                vision={"block_extras": ("attn_norm", "inner_norm", "mlp_norm")},
+                text={
+                    "positions": "rotary",
+                    "rotary_theta": 99.0,
+                    "block_extras": ("head_scale", "qk_norm"),
+                },
+            ),
+        ],
+        ids=["resnet", "coca", "rotary"],
+    )
+    def test_every_tower(self, tmp_path, config):
+        model = tiny_model(config)
+        save_checkpoint(model, tmp_path / "weights.safetensors")
+        checkpoint = load_checkpoint(tmp_path)
+        assert checkpoint.config == config
+        stored = checkpoint.model.state_dict()
+        assert all(torch.equal(value, stored[name]) for name, value in model.state_dict().items())
+        pixels = some_pixels(2, config.vision.image_size)
+        for got, features in zip(
+            checkpoint.model(pixels, some_tokens()), model(pixels, some_tokens()), strict=True
+        ):
+            torch.testing.assert_close(got, features, rtol=1e-5, atol=1e-6)
 
     def test_half_precision_halves_the_file(self, tmp_path):
         model = tiny_model()

@@ -11,6 +11,7 @@ from tests.unit.models.tiny_models import (
     some_tokens,
     tiny_config,
     tiny_model,
+    tiny_resnet_config,
 )
 
 pytestmark = [
@@ -31,7 +32,8 @@ def check(session, tower, make):
         given = make(count)
         (got,) = session.run(None, {session.get_inputs()[0].name: given.numpy()})
         with torch.no_grad():
-            np.testing.assert_allclose(got, tower(given).numpy(), atol=2e-5)
+            expected = tower(given).numpy()
+        np.testing.assert_allclose(got, expected, rtol=0, atol=2e-5 * max(1, abs(expected).max()))
 
 
 @pytest.mark.parametrize("config", [tiny_config(), siglip_config()], ids=["clip", "siglip"])
@@ -44,6 +46,41 @@ def test_the_image_tower(tmp_path, config):
 def test_the_text_tower(tmp_path, pooling):
     tower = tiny_model(tiny_config(text={"pooling": pooling, "end_id": 7})).text
     check(export(tower, some_tokens(2), tmp_path / "text.onnx"), tower, some_tokens)
+
+
+@pytest.mark.parametrize(
+    "vision",
+    [
+        {"pooling": "attention", "norm_pooled": True, "pool_queries": 3, "pool_heads": 2},
+        {"block_extras": ("attn_norm", "head_scale", "inner_norm", "mlp_norm", "qk_norm")},
+    ],
+    ids=["attention", "extras"],
+)
+def test_other_image_towers(tmp_path, vision):
+    tower = tiny_model(tiny_config(vision=vision)).visual
+    check(export(tower, some_pixels(2), tmp_path / "image.onnx"), tower, some_pixels)
+
+
+def test_a_resnet(tmp_path):
+    tower = tiny_model(tiny_resnet_config()).visual
+    session = export(tower, some_pixels(2, 64), tmp_path / "image.onnx")
+    check(session, tower, lambda count: some_pixels(count, 64))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [{"pooling": "class_token", "pad_id": 0}, {"positions": "rotary", "rotary_theta": 50.0}],
+    ids=["class_token", "rotary"],
+)
+def test_other_text_towers(tmp_path, text):
+    tower = tiny_model(tiny_config(text=text)).text
+
+    def make(count):
+        tokens = some_tokens(count)
+        tokens[0, 5:] = 0
+        return tokens
+
+    check(export(tower, make(2), tmp_path / "text.onnx"), tower, make)
 
 
 def test_sites_leave_no_trace():

@@ -2,7 +2,14 @@ import pytest
 import torch
 
 from clipworks.models.clip import Clip
-from tests.unit.models.tiny_models import siglip_config, some_pixels, some_tokens, tiny_config
+from clipworks.models.sites import observe
+from tests.unit.models.tiny_models import (
+    siglip_config,
+    some_pixels,
+    some_tokens,
+    tiny_config,
+    tiny_resnet_config,
+)
 
 WIDE = {"width": 256, "layers": 3, "heads": 4, "mlp_width": 1024}
 
@@ -89,10 +96,41 @@ def test_the_generator_decides_alone():
     assert not torch.equal(first["visual.positions"], other["visual.positions"])
 
 
-def test_a_fresh_model_tells_inputs_apart():
-    model = Clip(tiny_config())
+OTHERS = {
+    "coca": tiny_config(
+        vision={"pooling": "attention_cascade", "pool_queries": 3, "pool_heads": 2},
+        text={"pooling": "class_token", "pad_id": 0, "block_extras": ("head_scale", "qk_norm")},
+    ),
+    "rotary": tiny_config(text={"positions": "rotary", "rotary_theta": 50.0}),
+    "resnet": tiny_resnet_config(),
+}
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_other_towers_are_filled_too(name):
+    model = Clip(OTHERS[name])
+    with torch.no_grad():
+        for tensor in model.state_dict().values():
+            tensor.fill_(torch.nan)
     model.init_weights(torch.Generator().manual_seed(0))
-    images, texts = model(some_pixels(), some_tokens())
+    for parameter, tensor in model.state_dict().items():
+        assert tensor.isfinite().all(), parameter
+
+
+def test_a_fresh_resnet_keeps_the_size_of_what_passes():
+    model = Clip(tiny_resnet_config(width=16, layers=(2, 2, 2, 2), heads=8)).eval()
+    model.init_weights(torch.Generator().manual_seed(0))
+    with observe(model, ["visual.hook_layer?"]) as seen, torch.no_grad():
+        model.encode_image(some_pixels(4, 64))
+    for name, grid in seen.items():
+        assert 0.05 < grid.square().mean() < 20, name
+
+
+@pytest.mark.parametrize("config", [tiny_config(), *OTHERS.values()], ids=["plain", *OTHERS])
+def test_a_fresh_model_tells_inputs_apart(config):
+    model = Clip(config)
+    model.init_weights(torch.Generator().manual_seed(0))
+    images, texts = model(some_pixels(3, config.vision.image_size), some_tokens())
     for features in (images, texts):
         normal = torch.nn.functional.normalize(features, dim=1)
         assert (normal @ normal.T).fill_diagonal_(0).max() < 0.999

@@ -5,15 +5,15 @@ import sys
 
 PROGRAM = """
 from jaxtyping import install_import_hook
-tensor_files = [
-    "attention", "blocks", "clip", "map_pooling", "naflex", "positions", "text", "vision",
-]
+tensor_files = ["attention", "attention_pooling", "blocks", "clip", "long_positions", "map_pooling"]
+tensor_files += ["naflex", "norms", "positions", "resnet", "rotary", "text", "vision"]
 hooked = [f"clipworks.models.{name}" for name in tensor_files]
 with install_import_hook(hooked, "beartype.beartype"):
-    from tests.unit.models.tiny_models import (
-        naflex_config, some_pixels, some_tokens, tiny_config, tiny_model,
-    )
+    from clipworks.models.long_positions import stretch_positions
     from clipworks.models.naflex import cut_patches
+    from tests.unit.models.tiny_models import (
+        naflex_config, some_pixels, some_tokens, tiny_config, tiny_model, tiny_resnet_config,
+    )
     from clipworks.models.sites import observe
 import torch
 torch.set_num_threads(1)
@@ -26,6 +26,15 @@ for patterns in ([], ["*"]):
     with observe(naflex, patterns):
         naflex.logits(naflex.encode_patches(cut_patches(pictures, 4)), naflex(
             some_pixels(2), some_tokens(5))[1])
+attention = {"pooling": "attention", "pool_queries": 3, "pool_heads": 2, "norm_pooled": True}
+coca = tiny_config(vision=attention, text={"pooling": "class_token", "pad_id": 0})
+rotary = {"positions": "rotary", "rotary_theta": 50.0, "block_extras": ("head_scale", "qk_norm")}
+for config in (coca, tiny_config(text=rotary), tiny_resnet_config()):
+    for patterns in (["*"], ["*.hook_pooled"]):
+        model = tiny_model(config)
+        with observe(model, patterns):
+            model(some_pixels(2, config.vision.image_size), some_tokens(5))
+stretch_positions(torch.zeros(30, 4))
 try:
     model.logits(torch.zeros(2, 12), torch.zeros(5, 11))
 except Exception as error:

@@ -2,6 +2,7 @@ import pytest
 import torch
 
 from clipworks.errors import InputError
+from clipworks.models.sites import match_sites, observe, replace, sites_of
 from clipworks.models.vision import keep_patches
 from tests.unit.models.tiny_models import siglip_config, some_pixels, tiny_config, tiny_model
 
@@ -97,3 +98,53 @@ def test_the_first_norm_is_left_out():
 def test_pictures_of_another_size_are_refused(shape):
     with pytest.raises(InputError, match=r"takes \[image, 3, 16, 16\]"):
         tiny_model().encode_image(torch.zeros(shape))
+
+
+ATTENTION = {"pooling": "attention", "pool_queries": 3, "pool_heads": 2}
+
+
+class TestAttentionPooling:
+    """CoCa's image tower; queries of 12 channels draw from tokens of 16."""
+
+    @pytest.mark.parametrize("norm_pooled", [False, True])
+    def test_the_first_query_makes_the_vector(self, norm_pooled):
+        vision = {**ATTENTION, "norm_pooled": norm_pooled}
+        tower = tiny_model(tiny_config(vision=vision)).visual
+        with torch.no_grad():
+            stream = tower.blocks(tower.embed(some_pixels()))
+            if norm_pooled:
+                pooled = tower.ln_final(tower.attention_pool[0](stream))[:, 0]
+            else:
+                pooled = tower.attention_pool[0](tower.ln_final(stream))[:, 0]
+            expected = tower.projection(pooled)
+            before = tower(some_pixels())
+            torch.testing.assert_close(before, expected)
+            tower.attention_pool[0].queries[1:] = 9  # those are for captions
+            torch.testing.assert_close(tower(some_pixels()), before)
+
+    def test_a_cascade_draws_from_what_was_drawn(self):
+        vision = {**ATTENTION, "pooling": "attention_cascade"}
+        tower = tiny_model(tiny_config(vision=vision)).visual
+        first, second = tower.attention_pool
+        with torch.no_grad():
+            stream = tower.ln_final(tower.blocks(tower.embed(some_pixels())))
+            expected = tower.projection(second(first(stream))[:, 0])
+            torch.testing.assert_close(tower(some_pixels()), expected)
+        assert list(second.queries.shape) == [1, 12]
+
+    def test_tokens_keep_their_width(self):
+        for norm_pooled in (False, True):
+            vision = {**ATTENTION, "norm_pooled": norm_pooled}
+            tower = tiny_model(tiny_config(vision=vision)).visual
+            assert list(tower.encode_tokens(some_pixels()).shape) == [3, 17, 16]
+
+    def test_every_site_is_passed_and_matters(self):
+        model = tiny_model(tiny_config(vision={**ATTENTION, "norm_pooled": True}))
+        with torch.no_grad():
+            before = model.encode_image(some_pixels())
+            with observe(model, ["visual.*"]) as seen:
+                model.encode_image(some_pixels())
+            assert seen.keys() == {name for name in sites_of(model) if name.startswith("visual.")}
+            for name in match_sites(model, ["visual.attention_pool.*"]):
+                with replace(model, {name: lambda tensor: torch.zeros_like(tensor) + 0.5}):
+                    assert not torch.allclose(model.encode_image(some_pixels()), before), name

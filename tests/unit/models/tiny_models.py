@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import torch
 
 from clipworks.models.clip import Clip
-from clipworks.models.config import ClipConfig, TextConfig, VisionConfig
+from clipworks.models.config import ClipConfig, ResNetConfig, TextConfig, VisionConfig
 
 BLOCKS: dict[str, Any] = {
     "width": 16,
@@ -31,6 +32,13 @@ def tiny_config(
             **changes,
         }
     )
+
+
+def tiny_resnet_config(**changes: Any) -> ClipConfig:
+    vision = ResNetConfig(
+        **{"image_size": 64, "width": 4, "layers": (1, 2, 1, 1), "heads": 4, **changes}
+    )
+    return replace(tiny_config(), vision=vision)
 
 
 def tiny_model(config: ClipConfig | None = None, *, seed: int = 0) -> Clip:

@@ -10,11 +10,14 @@ from pathlib import Path
 import pytest
 import torch
 
+from clipworks.errors import SettingsError
 from clipworks.models.clip import Clip
 from clipworks.train.batches import AbstractBatches
 from clipworks.train.journal import Journal
+from clipworks.train.loop import Trainer
 from tests.support.tiny import tiny_clip
 from tests.support.tiny_training import NoiseBatches, tiny_config, tiny_trainer
+from tests.unit.models.tiny_models import tiny_model, tiny_resnet_config
 
 ROOT = Path(__file__).parents[3]
 SETTINGS = ("loss", "learning_rate", "gradient_norm")
@@ -133,3 +136,11 @@ def test_journal_has_speed_and_one_line_a_log_interval(tmp_path):
     entries = Journal(tmp_path / "journal.jsonl").read()
     assert [entry["step"] for entry in entries] == [3, 6, 7]
     assert all(entry["images_per_s"] > 0 for entry in entries)
+
+
+def test_a_resnet_is_refused(tmp_path):
+    model = tiny_model(tiny_resnet_config())
+    batches = NoiseBatches()
+    with pytest.raises(SettingsError, match="ResNet image tower cannot be trained yet"):
+        Trainer(model, batches, tiny_config(1), folder=tmp_path)
+    assert list(tmp_path.iterdir()) == []

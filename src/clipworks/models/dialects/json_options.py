@@ -29,6 +29,14 @@ class Options:
             raise self._wrong(name, "a whole number")
         return value
 
+    def integers(self, name: str) -> tuple[int, ...]:
+        """A list of whole numbers, none negative."""
+        value = self._get(name, [])
+        numbers = isinstance(value, list | tuple)
+        if not numbers or any(type(entry) is not int or entry < 0 for entry in value):
+            raise self._wrong(name, "a list of whole numbers")
+        return tuple(value)
+
     def positive(self, name: str, default: float) -> float:
         """A number above 0."""
         value = self._get(name, default)

@@ -9,10 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar, final
 
-import torch
 from torch import Tensor
 
-from clipworks.errors import CheckpointError
 from clipworks.models.config import TextConfig
 from clipworks.models.dialects.dialect import (
     AbstractDialect,
@@ -21,16 +19,17 @@ from clipworks.models.dialects.dialect import (
     tokenizer_files,
 )
 from clipworks.models.dialects.open_clip_dialect import (
-    LIBRARY_FACTS,
+    state_library,
     state_open_clip,
     translate_open_clip,
 )
+from clipworks.models.dialects.open_clip_resnet import FIRST_BLOCK, is_resnet, resnet_heads
 from clipworks.models.facts import Facts, Tensors
+from clipworks.models.long_positions import join_positions
 from clipworks.models.tensor_files import TensorFile
 
 _SIGNATURE = {"input_resolution", "context_length", "vocab_size"}
 _STRETCHED = "positional_embedding_res"
-_KEPT_POSITIONS = 20  # Zhang et al., arXiv 2403.15378, section 3.1
 _HEAD_CHANNELS = 64
 
 
@@ -49,18 +48,21 @@ class OpenAiDialect(AbstractDialect):
         """As OpenCLIP's, once Long-CLIP's two tables of positions are one."""
         kept = {name: value for name, value in tensors.items() if name not in _SIGNATURE}
         if _STRETCHED in kept:
-            kept["positional_embedding"] = _join_positions(kept)
-            del kept[_STRETCHED]
+            trained = kept.pop(_STRETCHED)
+            kept["positional_embedding"] = join_positions(kept["positional_embedding"], trained)
         return translate_open_clip(kept)
 
     def state_facts(self, file: TensorFile, config: Mapping[str, Any] | None) -> Facts:
         """The family's, then those of a configuration."""
         family: dict[str, Any] = {"activation": "quick_gelu", "norm_eps": 1e-5}
-        vision = {**family, **_heads(file.tensors, "visual.ln_post.weight")}
+        if is_resnet(file.tensors):
+            vision = {"heads": resnet_heads(file.tensors[FIRST_BLOCK].shape[0])}
+        else:
+            heads = _heads(file.tensors, "visual.ln_post.weight")
+            vision = {**family, **heads, "pooling": "class_token"}
         text = {**family, **_heads(file.tensors, "ln_final.weight")}
-        known = LIBRARY_FACTS | Facts(
-            {**vision, "pooling": "class_token"},
-            {**text, "causal": True, "pooling": "argmax", "pad_id": 0},
+        known = state_library(file.tensors) | Facts(
+            vision, {**text, "causal": True, "pooling": "argmax", "pad_id": 0}
         )
         return known if config is None else known | state_open_clip(config)
 
@@ -83,14 +85,3 @@ class OpenAiDialect(AbstractDialect):
 def _heads(tensors: Tensors, norm: str) -> dict[str, int]:
     width = tensors[norm].numel() if norm in tensors else 0
     return {"heads": width // _HEAD_CHANNELS} if width and width % _HEAD_CHANNELS == 0 else {}
-
-
-def _join_positions(tensors: Tensors) -> Tensor:
-    """Long-CLIP freezes the first positions and trains the rest in a table of its own."""
-    frozen, trained = tensors["positional_embedding"], tensors[_STRETCHED]
-    if frozen.shape != trained.shape:
-        raise CheckpointError(
-            f"positional_embedding has the shape {list(frozen.shape)}, {_STRETCHED} "
-            f"{list(trained.shape)}: expected the same"
-        )
-    return torch.cat([frozen[:_KEPT_POSITIONS], trained[_KEPT_POSITIONS:]])  # [context width]

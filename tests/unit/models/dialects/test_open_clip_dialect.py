@@ -25,6 +25,7 @@ def test_the_librarys_defaults():
         "norm_pooled": False,
         "layer_scale": False,
         "projection": "linear",
+        "block_extras": (),
     }
     assert facts.text == {
         "context_length": 77,
@@ -41,6 +42,7 @@ def test_the_librarys_defaults():
         "pad_id": 0,
         "projection": "linear",
         "layer_scale": False,
+        "block_extras": (),
     }
 
 
@@ -72,6 +74,32 @@ def test_the_librarys_defaults():
         ("text", {"pool_type": "eos"}, {"pooling": "end_token", "end_id": 2}),
         ("text", {"pool_type": "eos", "eos_id": 7}, {"pooling": "end_token", "end_id": 7}),
         ("text", {"proj_type": "none", "proj_bias": True}, {"projection": "none"}),
+        ("text", {"embed_cls": True, "pool_type": "last"}, {"pooling": "class_token", "pad_id": 0}),
+        (
+            "text",
+            {"scale_heads": True, "scale_fc": True, "scale_attn": False},
+            {"block_extras": ("head_scale", "mlp_norm")},
+        ),
+        (
+            "vision",
+            {"qk_norm": True, "scale_attn_inner": True, "scale_attn": True},
+            {"block_extras": ("attn_norm", "inner_norm", "qk_norm")},
+        ),
+        (
+            "vision",
+            {"attentional_pool": True, "final_ln_after_pool": False},
+            {"pooling": "attention", "norm_pooled": True, "pool_queries": 256, "pool_heads": 8},
+        ),
+        (
+            "vision",
+            {"attentional_pool": "parallel", "attn_pooler_queries": 5, "attn_pooler_heads": 2},
+            {"pooling": "attention", "norm_pooled": False, "pool_queries": 1, "pool_heads": 2},
+        ),
+        (
+            "vision",
+            {"attentional_pool": "cascade", "attn_pooler_queries": 5, "pool_type": "avg"},
+            {"pooling": "attention_cascade", "norm_pooled": False, "pool_queries": 5},
+        ),
         ("text", {"proj_bias": True, "pad_id": 1}, {"projection": "linear_bias", "pad_id": 1}),
         ("text", {"hf_tokenizer_name": "bert-base-uncased", "block_type": "default"}, {}),
     ],
@@ -92,14 +120,13 @@ def test_quick_gelu_is_for_both_towers():
     ("part", "options"),
     [
         ("vision_cfg", {"timm_pool": "avg", "timm_model_name": "vit_base_patch16_siglip_224"}),
-        ("vision_cfg", {"attentional_pool": True}),
-        ("vision_cfg", {"attentional_pool": "parallel"}),
-        ("vision_cfg", {"qk_norm": True}),
-        ("vision_cfg", {"scale_heads": True}),
+        ("vision_cfg", {"attentional_pool": "series"}),
+        ("vision_cfg", {"attentional_pool": 1}),
         ("vision_cfg", {"scaled_cosine_attn": True}),
         ("vision_cfg", {"block_type": "custom"}),
         ("vision_cfg", {"pool_type": "none"}),
-        ("vision_cfg", {"layers": [3, 4, 6, 3]}),
+        ("vision_cfg", {"layers": [3, 4, 6, "3"]}),
+        ("vision_cfg", {"layers": [3, 4, True, 3]}),
         ("vision_cfg", {"image_size": [224, 336]}),
         ("vision_cfg", {"pos_embed_type": "rope"}),
         ("vision_cfg", {"width": "768"}),
@@ -108,11 +135,12 @@ def test_quick_gelu_is_for_both_towers():
         ("vision_cfg", {"norm_kwargs": {"eps": 1e-6, "bias": True}}),
         ("vision_cfg", {"invented": 3}),
         ("text_cfg", {"hf_model_name": "roberta-base"}),
-        ("text_cfg", {"embed_cls": True}),
+        ("text_cfg", {"embed_cls": 1}),
+        ("text_cfg", {"correct_cls_mask": True}),
+        ("text_cfg", {"use_pad_mask": True}),
         ("text_cfg", {"pool_type": "none"}),
-        ("text_cfg", {"scale_fc": True}),
+        ("text_cfg", {"scale_fc": "yes"}),
         ("text_cfg", {"no_causal_mask": "yes"}),
-        ("multimodal_cfg", {"context_length": 76}),
         ("vision_cfg", 3),
     ],
     ids=str,
@@ -120,8 +148,34 @@ def test_quick_gelu_is_for_both_towers():
 def test_what_is_not_supported_is_named(part, options):
     with pytest.raises(CheckpointError) as caught:
         state_open_clip({**SMALLEST, part: options})
-    named = next(iter(options)) if isinstance(options, dict) and part != "multimodal_cfg" else part
+    named = next(iter(options)) if isinstance(options, dict) else part
     assert named in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("options", "stated"),
+    [
+        ({"layers": [3, 4, 6, 3], "width": 64, "patch_size": None}, (224, 64, (3, 4, 6, 3), 32)),
+        ({"layers": [4, 6, 10, 6], "width": 80, "image_size": 288}, (288, 80, (4, 6, 10, 6), 40)),
+        ({"layers": (1, 1, 1, 1), "width": 4, "head_width": 32}, (224, 4, (1, 1, 1, 1), 4)),
+    ],
+)
+def test_a_list_of_layers_is_a_resnet(options, stated):
+    facts = state_open_clip({**SMALLEST, "vision_cfg": options, "quick_gelu": True})
+    names = ("image_size", "width", "layers", "heads")
+    assert facts.vision == dict(zip(names, stated, strict=True))
+    assert facts.text["activation"] == "quick_gelu"
+
+
+def test_the_first_of_several_queries_only():
+    vision = {"attentional_pool": True, "pool_type": "avg"}
+    with pytest.raises(CheckpointError, match="pool_type: attentional_pool goes with 'tok' only"):
+        state_open_clip({**SMALLEST, "vision_cfg": vision})
+
+
+def test_the_caption_decoder_is_not_asked_about():
+    decoder = {"multimodal_cfg": {"context_length": 76, "anything": "goes"}}
+    assert state_open_clip({**SMALLEST, **decoder}) == state_open_clip(SMALLEST)
 
 
 def test_quick_gelu_has_no_options():
@@ -134,9 +188,6 @@ def test_quick_gelu_has_no_options():
     ("name", "kind"),
     [
         ("visual.trunk.patch_embed.proj.weight", "timm"),
-        ("visual.layer1.0.conv1.weight", "ResNet"),
-        ("visual.attn_pool.query", "attentional pooling"),
-        ("text.cls_emb", "CoCa"),
         ("text.transformer.embeddings.word_embeddings.weight", "transformers"),
     ],
 )
