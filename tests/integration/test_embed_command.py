@@ -104,9 +104,10 @@ def test_ctrl_c_stops_with_a_line_and_the_same_command_goes_on(tmp_path, tiny_bu
 
 
 INTERRUPTED = f"""
-import os, typer
+import os, signal, typer
 from clipworks.cli.embed import embed
 from clipworks.embed import pipeline
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job ignores it
 write = pipeline.write_partition
 def write_and_interrupt(files, *rest):
     write(files, *rest)
