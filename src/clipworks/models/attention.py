@@ -1,7 +1,8 @@
 """Multi-head attention.
 
 Axes: batch (pictures or texts), token, query and key (tokens, in their two parts), head,
-channel (of one head), pair (of channels), width (of the residual stream: head x channel).
+channel (of one head), pair (of channels), width (of the residual stream), dim (of queries that do
+not come from it).
 """
 
 from __future__ import annotations
@@ -77,6 +78,58 @@ class Attention(nn.Module):
             z = z * self.head_scale[:, None]
         z = self.hook_z(z)  # [batch token head channel]
         return self.out(self.norm_z(z.flatten(2)))  # [batch token width]
+
+
+class CrossAttention(nn.Module):
+    """Queries from elsewhere look at every token, and none at another.
+
+    Args:
+        width: of the tokens.
+        dim: of the queries, and of what they draw.
+        heads: they share `dim` equally.
+        has_out: whether a linear layer mixes what the heads draw.
+    """
+
+    def __init__(self, width: int, dim: int, heads: int, *, has_out: bool = True) -> None:
+        super().__init__()
+        self.heads = heads
+        self.q = nn.Linear(dim, dim)
+        self.kv = nn.Linear(width, 2 * dim)
+        self.out = nn.Linear(dim, dim) if has_out else nn.Identity()
+        self.hook_q = Site()
+        self.hook_k = Site()
+        self.hook_v = Site()
+        self.hook_attn_scores = Site()
+        self.hook_pattern = Site()
+        self.hook_z = Site()
+
+    def forward(
+        self,
+        queries: Float[Tensor, "#batch query dim"],
+        x: Float[Tensor, "batch key width"],
+        mask: Bool[Tensor, "batch 1 #query key"] | None = None,
+    ) -> Float[Tensor, "batch query dim"]:
+        """Attend.
+
+        Args:
+            queries: one set for all, or one for each of the batch.
+            x: the tokens.
+            mask: true where a query may look at a key; None lets all.
+        """
+        q = self.q(queries).unflatten(2, (self.heads, -1))  # [#batch query head channel]
+        q = q.expand(x.shape[0], -1, -1, -1)  # [batch query head channel]
+        kv = self.kv(x).unflatten(2, (2, self.heads, -1))  # [batch key 2 head channel]
+        k, v = kv.unbind(2)  # each [batch key head channel]
+        z = attend(
+            self.hook_q(q),
+            self.hook_k(k),
+            self.hook_v(v),
+            mask=mask,
+            scores_site=self.hook_attn_scores,
+            pattern_site=self.hook_pattern,
+        )
+        z = self.hook_z(z)  # [batch query head channel]
+        return self.out(z.flatten(2))  # [batch query dim]
 
 
 def attend(

@@ -97,19 +97,16 @@ def _init_pool(pool: AttentionPool | MapPool | MeanQueryPool, generator: torch.G
     match pool:
         case AttentionPool():
             _init_tables(1.0, generator, pool.queries)
-            for layer in (pool.q, pool.kv, pool.out):
-                _init_linear(layer, layer.in_features**-0.5, generator)
         case MapPool():
-            width = pool.attn.out.in_features
+            width = pool.attn.q.in_features
             _init_tables(width**-0.5, generator, pool.probe)
-            for layer in (pool.attn.q, pool.attn.kv, pool.attn.out, pool.mlp.down):
-                _init_linear(layer, width**-0.5, generator)
             _init_linear(pool.mlp.up, (2 * width) ** -0.5, generator)
+            _init_linear(pool.mlp.down, width**-0.5, generator)
         case MeanQueryPool():
-            std = pool.q.in_features**-0.5
-            _init_tables(std, generator, pool.positions)
-            for layer in (pool.q, pool.kv):
-                _init_linear(layer, std, generator)
+            _init_tables(pool.attn.q.in_features**-0.5, generator, pool.positions)
+    for layer in (pool.attn.q, pool.attn.kv, pool.attn.out):
+        if isinstance(layer, nn.Linear):
+            _init_linear(layer, layer.in_features**-0.5, generator)
 
 
 def _init_tables(std: float, generator: torch.Generator, *tables: Tensor | None) -> None:

@@ -5,8 +5,8 @@ al., arXiv 1812.01187), a mean over neighbours before whatever has a stride (Zha
 1904.11486), and attention in place of the last mean.
 
 Axes: image (pictures in a batch), h and w (pixels), y and x (places of a grid), channel, place (of
-the last grid, row by row), token (the mean of all places, then each place), head, feature (channels
-of the last grid), dim (of the joint space).
+the last grid, row by row), token (the mean of all places, then each place), feature (channels of
+the last grid), dim (of the joint space).
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from clipworks.errors import InputError
-from clipworks.models.attention import attend
+from clipworks.models.attention import CrossAttention
 from clipworks.models.config import ResNetConfig
 from clipworks.models.sites import Site
 
@@ -123,34 +123,17 @@ class MeanQueryPool(nn.Module):
     def __init__(self, config: ResNetConfig) -> None:
         super().__init__()
         features = config.feature_width
-        self.heads = config.heads
         self.positions = nn.Parameter(torch.zeros(1 + config.num_places, features))
-        self.q = nn.Linear(features, features)
-        self.kv = nn.Linear(features, 2 * features)
+        # The tower's projection is what mixes the heads.
+        self.attn = CrossAttention(features, features, config.heads, has_out=False)
         self.hook_tokens = Site()
-        self.hook_q = Site()
-        self.hook_k = Site()
-        self.hook_v = Site()
-        self.hook_attn_scores = Site()
-        self.hook_pattern = Site()
-        self.hook_z = Site()
 
     def forward(self, grid: Float[Tensor, "image feature y x"]) -> Float[Tensor, "image feature"]:
         """One vector for each picture."""
         places = grid.flatten(2).transpose(1, 2)  # [image place feature]
         tokens = torch.cat([places.mean(dim=1, keepdim=True), places], dim=1)
         tokens = self.hook_tokens(tokens + self.positions)  # [image token feature]
-        q = self.q(tokens[:, :1]).unflatten(2, (self.heads, -1))  # [image 1 head channel]
-        kv = self.kv(tokens).unflatten(2, (2, self.heads, -1))
-        k, v = kv.unbind(2)  # each [image token head channel]
-        z = attend(
-            self.hook_q(q),
-            self.hook_k(k),
-            self.hook_v(v),
-            scores_site=self.hook_attn_scores,
-            pattern_site=self.hook_pattern,
-        )
-        return self.hook_z(z).flatten(1)  # [image feature]
+        return self.attn(tokens[:, :1], tokens)[:, 0]
 
 
 class ResNetTower(nn.Module):

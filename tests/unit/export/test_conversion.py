@@ -3,9 +3,11 @@ from dataclasses import replace
 import pytest
 
 from clipworks.export.conversion import family_of
+from clipworks.models.config import ResNetConfig
 from tests.support.tiny import tiny_clip, tiny_siglip
 
 SIGLIP = tiny_siglip().config
+RESNET = ResNetConfig(image_size=32, width=4, layers=(1, 1, 1, 1), heads=4)
 GEMMA = replace(SIGLIP, text=replace(SIGLIP.text, vocab_size=256_000))
 
 
@@ -18,6 +20,7 @@ GEMMA = replace(SIGLIP, text=replace(SIGLIP.text, vocab_size=256_000))
         (SIGLIP, "siglip"),
         (GEMMA, "siglip2"),
         (tiny_siglip(naflex=True).config, "siglip2"),
+        (replace(SIGLIP, vision=RESNET), "clip"),
     ],
 )
 def test_families(config, family):

@@ -32,16 +32,14 @@ _SAME_WEIGHTS = {"06b_hf_siglip2_naflex": "06a_hf_siglip2_fixed"}
 _PARALLEL_POOLS = "08f_oc_attnpool_parallel"
 _SITES = (
     (r"^visual\.pool\.attn_out$", "visual.map_pool.hook_attn_out"),
-    (r"^visual\.pool\.attn_pattern$", "visual.map_pool.attn.hook_pattern"),
     (r"^visual\.pool\.ln$", "visual.map_pool.ln.hook_normalized"),
     (r"^visual\.pool\.", "visual.map_pool."),
     (r"^visual\.attn_pool(_contrastive)?\.", "visual.attention_pool.0."),
     (r"^(visual\.attention_pool\.0)\.ln_([qk])$", r"\1.norm_\2.hook_normalized"),
-    (r"^(visual\.attention_pool\.0)\.out$", r"\1.hook_out"),
+    (r"^(visual\.attention_pool\.0)\.out$", r"\1.hook_attn_out"),
     (r"^visual\.(stem|layer\d)$", r"visual.hook_\1"),
     (r"^visual\.attnpool\.input_with_pos$", "visual.pool.hook_tokens"),
-    (r"^visual\.attnpool\.attn_pattern$", "visual.pool.hook_pattern"),
-    (r"^(visual\.attention_pool\.0)\.attn_pattern$", r"\1.hook_pattern"),
+    (r"^visual\.attnpool\.", "visual.pool."),
     (r"tokens_final$", "ln_final.hook_normalized"),
     (r"^visual\.embed$", "visual.hook_full_embed"),
     (r"^visual\.(ln_pre|pooled)$", r"visual.hook_\1"),

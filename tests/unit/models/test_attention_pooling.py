@@ -18,16 +18,16 @@ def filled(module, *, seed=0):
 def test_against_torchs_own_module(width, watched):
     ours = filled(AttentionPool(width, 12, heads=3, num_queries=4))
     theirs = nn.MultiheadAttention(12, 3, kdim=width, vdim=width, batch_first=True).double()
-    key, value = ours.kv.weight.chunk(2)
+    key, value = ours.attn.kv.weight.chunk(2)
     with torch.no_grad():
         if width == 12:
-            theirs.in_proj_weight.copy_(torch.cat([ours.q.weight, key, value]))
+            theirs.in_proj_weight.copy_(torch.cat([ours.attn.q.weight, key, value]))
         else:
-            theirs.q_proj_weight.copy_(ours.q.weight)
+            theirs.q_proj_weight.copy_(ours.attn.q.weight)
             theirs.k_proj_weight.copy_(key)
             theirs.v_proj_weight.copy_(value)
-        theirs.in_proj_bias.copy_(torch.cat([ours.q.bias, ours.kv.bias]))
-        theirs.out_proj.load_state_dict(ours.out.state_dict())
+        theirs.in_proj_bias.copy_(torch.cat([ours.attn.q.bias, ours.attn.kv.bias]))
+        theirs.out_proj.load_state_dict(ours.attn.out.state_dict())
         x = torch.randn(2, 7, width, dtype=torch.float64)
         keys = nn.functional.layer_norm(x, (width,), ours.norm_k.weight, ours.norm_k.bias)
         queries = nn.functional.layer_norm(
@@ -38,7 +38,7 @@ def test_against_torchs_own_module(width, watched):
         )
         seen = []
         if watched:
-            with ours.hook_pattern.watch(seen.append):
+            with ours.attn.hook_pattern.watch(seen.append):
                 got = ours(x)
             torch.testing.assert_close(seen[0], pattern)
         else:

@@ -254,6 +254,17 @@ class TestOurOwn:
                 text={"pooling": "class_token", "pad_id": 0},
             ),
             tiny_config(
+                embed_dim=16,
+                vision={
+                    "width": 24,
+                    "pooling": "attention",
+                    "pool_queries": 3,
+                    "pool_heads": 2,
+                    "projection": "none",
+                },
+                text={"projection": "none"},
+            ),
+            tiny_config(
                 vision={"block_extras": ("attn_norm", "inner_norm", "mlp_norm")},
                 text={
                     "positions": "rotary",
@@ -262,7 +273,7 @@ class TestOurOwn:
                 },
             ),
         ],
-        ids=["resnet", "coca", "rotary"],
+        ids=["resnet", "coca", "unprojected", "rotary"],
     )
     def test_every_tower(self, tmp_path, config):
         model = tiny_model(config)

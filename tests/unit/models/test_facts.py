@@ -73,6 +73,14 @@ def test_a_tower_whose_activation_is_known_is_not_asked_about():
         load_checkpoint(GELU.weights, hints=hints)
 
 
+def test_a_resnet_is_asked_for_no_facts_of_a_transformer():
+    case = GoldenCase("10_oc_modified_resnet")
+    with pytest.raises(CheckpointError) as caught:
+        load_checkpoint(case.weights)
+    asked = "vision_heads, text_heads, activation, norm_eps, causal, text_pooling"
+    assert f"does not say: {asked}. Put its" in str(caught.value)
+
+
 @pytest.mark.parametrize(
     ("hints", "message"),
     [

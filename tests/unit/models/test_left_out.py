@@ -63,7 +63,7 @@ class TestCocasTensors:
             ),
             (
                 lambda state: state.pop("visual.attn_pool.attn.in_proj_weight"),
-                r"attention_pool\.0: its weights do not fit",
+                r"attention_pool\.0\.attn: its weights do not fit",
             ),
             (lambda state: state.pop("text.cls_emb"), "missing: text.class_token|context_length"),
             (

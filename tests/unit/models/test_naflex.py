@@ -4,7 +4,13 @@ import torch
 from clipworks.errors import InputError
 from clipworks.models.naflex import PatchBatch, cut_patches
 from tests.unit.models.golden_cases import GoldenCase, patches_of, relative_error
-from tests.unit.models.tiny_models import naflex_config, some_pixels, tiny_model
+from tests.unit.models.tiny_models import (
+    naflex_config,
+    some_pixels,
+    tiny_config,
+    tiny_model,
+    tiny_resnet_config,
+)
 
 FIXED = GoldenCase("06a_hf_siglip2_fixed")
 FREE = GoldenCase("06b_hf_siglip2_naflex")
@@ -89,7 +95,8 @@ def test_patches_of_another_size_are_refused():
         tiny_model(naflex_config()).encode_patches(cut_patches(pictures((8, 8)), 8))
 
 
-def test_other_models_take_squares_only():
+@pytest.mark.parametrize("config", [tiny_config(), tiny_resnet_config()], ids=["vit", "resnet"])
+def test_other_models_take_squares_only(config):
     batch = cut_patches(list(some_pixels(1)), 4)
     with pytest.raises(InputError, match="no NaFlex model"):
-        tiny_model().encode_patches(batch)
+        tiny_model(config).encode_patches(batch)

@@ -79,3 +79,10 @@ class TestLoading:
     def test_a_size_without_patches_is_refused(self):
         with pytest.raises(SettingsError, match="a picture of 7 pixels has no patch of 8 pixels"):
             self.load(image_size=7)
+
+    def test_a_resnet_takes_pictures_of_its_own_size_only(self):
+        case = GoldenCase("10_oc_modified_resnet")
+        same = load_checkpoint(case.weights, config=case.config, image_size=64)
+        assert same.config == case.load().config
+        with pytest.raises(SettingsError, match=r"image_size=96: .* made for, 64 pixels, only"):
+            load_checkpoint(case.weights, config=case.config, image_size=96)

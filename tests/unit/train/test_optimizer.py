@@ -21,7 +21,7 @@ def test_matrices_decay_and_the_rest_does_not():
     undecayed = {"logit_scale", "text.token_embed.weight", "visual.class_token"}
     undecayed |= {"visual.positions", "text.positions", "visual.ln_pre.weight"}
     assert not undecayed & decayed
-    assert decays("visual.attention_pool.0.kv.weight", torch.nn.Parameter(torch.ones(4, 2)))
+    assert decays("visual.attention_pool.0.attn.kv.weight", torch.nn.Parameter(torch.ones(4, 2)))
     assert not decays("visual.attention_pool.0.queries", torch.nn.Parameter(torch.ones(4, 2)))
 
 

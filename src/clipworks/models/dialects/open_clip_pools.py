@@ -14,8 +14,7 @@ _RULES = (
     (r"^visual\.attn_pool_contrastive\.", "visual.attention_pool.1."),
     (r"(\.attention_pool\.\d)\.query$", r"\1.queries"),
     (r"(\.attention_pool\.\d)\.ln_([qk])\.", r"\1.norm_\2."),
-    (r"(\.attention_pool\.\d)\.attn\.out_proj\.", r"\1.out."),
-    (r"(\.attention_pool\.\d)\.attn\.", r"\1."),
+    (r"(\.attention_pool\.\d\.attn)\.out_proj\.", r"\1.out."),
 )
 
 
@@ -26,28 +25,28 @@ def translate_pools(tensors: Tensors) -> dict[str, Tensor]:
         CheckpointError: a pool's weights do not fit each other.
     """
     state = rename(tensors, _RULES)
-    for pool in ("visual.attention_pool.0", "visual.attention_pool.1"):
-        if f"{pool}.in_proj_bias" in state:
+    for attn in ("visual.attention_pool.0.attn", "visual.attention_pool.1.attn"):
+        if f"{attn}.in_proj_bias" in state:
             try:
-                state |= _part(state, pool)
+                state |= _part(state, attn)
             except (KeyError, ValueError, RuntimeError) as error:
-                raise CheckpointError(f"{pool}: its weights do not fit: {error}") from error
+                raise CheckpointError(f"{attn}: its weights do not fit: {error}") from error
     return state
 
 
-def _part(state: dict[str, Tensor], pool: str) -> dict[str, Tensor]:
+def _part(state: dict[str, Tensor], attn: str) -> dict[str, Tensor]:
     """`q` and `kv` of one pool, whose sources leave `state`.
 
     PyTorch keeps one matrix where tokens and queries are of one width, and three otherwise.
     """
-    q_bias, *kv_biases = state.pop(f"{pool}.in_proj_bias").chunk(3)
-    if f"{pool}.in_proj_weight" in state:
-        q, *kv = state.pop(f"{pool}.in_proj_weight").chunk(3)
+    q_bias, *kv_biases = state.pop(f"{attn}.in_proj_bias").chunk(3)
+    if f"{attn}.in_proj_weight" in state:
+        q, *kv = state.pop(f"{attn}.in_proj_weight").chunk(3)
     else:
-        q, *kv = (state.pop(f"{pool}.{letter}_proj_weight") for letter in "qkv")
+        q, *kv = (state.pop(f"{attn}.{letter}_proj_weight") for letter in "qkv")
     return {
-        f"{pool}.q.weight": q,
-        f"{pool}.q.bias": q_bias,
-        f"{pool}.kv.weight": torch.cat(kv),  # [2xdim width]
-        f"{pool}.kv.bias": torch.cat(kv_biases),  # [2xdim]
+        f"{attn}.q.weight": q,
+        f"{attn}.q.bias": q_bias,
+        f"{attn}.kv.weight": torch.cat(kv),  # [2xdim width]
+        f"{attn}.kv.bias": torch.cat(kv_biases),  # [2xdim]
     }

@@ -25,7 +25,7 @@ _RULES = (
     (r"^(visual\..*\.norm)\.running_var$", r"\1.variance"),
     (r"^visual\.attnpool\.c_proj\.", "visual.projection."),
     (r"^visual\.attnpool\.positional_embedding$", "visual.pool.positions"),
-    (r"^visual\.attnpool\.([qkv])_proj\.", r"visual.pool.\1."),
+    (r"^visual\.attnpool\.([qkv])_proj\.", r"visual.pool.attn.\1."),
 )
 _COUNT = ".num_batches_tracked"
 
@@ -44,10 +44,10 @@ def translate_resnet(tensors: Tensors) -> dict[str, Tensor]:
     kept = {name: tensor for name, tensor in tensors.items() if not name.endswith(_COUNT)}
     state = rename(kept, _RULES)
     for kind in ("weight", "bias"):
-        keys = f"visual.pool.k.{kind}"
+        keys = f"visual.pool.attn.k.{kind}"
         try:
-            parts = [state.pop(keys), state.pop(f"visual.pool.v.{kind}")]
-            state[f"visual.pool.kv.{kind}"] = torch.cat(parts)  # [2xfeature ...]
+            parts = [state.pop(keys), state.pop(f"visual.pool.attn.v.{kind}")]
+            state[f"visual.pool.attn.kv.{kind}"] = torch.cat(parts)  # [2xfeature ...]
         except (KeyError, RuntimeError) as error:
             raise CheckpointError(f"{keys} and its v do not fit: {error}") from error
     return state

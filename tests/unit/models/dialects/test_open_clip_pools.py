@@ -36,11 +36,11 @@ def test_one_matrix_or_three_say_the_same():
 
 def test_names():
     state = translate_pools(pool(6) | pool(4, name="visual.attn_pool_contrastive"))
-    parts = ("kv.bias", "kv.weight", "norm_k.weight", "norm_q.weight")
-    parts += ("out.weight", "q.bias", "q.weight", "queries")
+    parts = ("attn.kv.bias", "attn.kv.weight", "attn.out.weight", "attn.q.bias", "attn.q.weight")
+    parts += ("norm_k.weight", "norm_q.weight", "queries")
     expected = [f"visual.attention_pool.{number}.{part}" for number in (0, 1) for part in parts]
     assert sorted(state) == expected
-    assert list(state["visual.attention_pool.0.kv.weight"].shape) == [8, 6]
+    assert list(state["visual.attention_pool.0.attn.kv.weight"].shape) == [8, 6]
 
 
 def test_other_tensors_stay_as_they_are():
@@ -62,5 +62,5 @@ def test_other_tensors_stay_as_they_are():
 def test_what_does_not_fit_is_refused(damage):
     state = pool(6)
     damage(state)
-    with pytest.raises(CheckpointError, match=r"attention_pool\.0: its weights do not fit"):
+    with pytest.raises(CheckpointError, match=r"attention_pool\.0\.attn: its weights do not fit"):
         translate_pools(state)

@@ -62,11 +62,11 @@ def test_the_count_of_batches_is_left_out():
         ),
         (
             lambda state: state.pop("visual.attnpool.v_proj.bias"),
-            "visual.pool.k.bias and its v do not fit",
+            "visual.pool.attn.k.bias and its v do not fit",
         ),
         (
             lambda state: state.update({"visual.attnpool.v_proj.weight": torch.ones(128, 64)}),
-            "visual.pool.k.weight and its v do not fit",
+            "visual.pool.attn.k.weight and its v do not fit",
         ),
         (
             lambda state: state.update({"visual.layer5.0.conv1.weight": torch.ones(1)}),
