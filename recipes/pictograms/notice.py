@@ -17,9 +17,11 @@ LICENCE_URLS = {
     "MIT": "https://opensource.org/license/mit",
     "CC-BY-4.0": "https://creativecommons.org/licenses/by/4.0/",
     "Unicode-3.0": "https://www.unicode.org/license.txt",
+    "LicenseRef-WordNet-3.0": "https://wordnet.princeton.edu/license-and-commercial-use",
 }
 MIT_TEXT_IN = "emojibase-data"
 UNICODE_TEXT_IN = "cldr-annotations"
+WORDNET_TEXT_IN = "wordnet-base"
 PUBLIC_DOMAIN = "LicenseRef-PublicDomain"
 HEAD = """# Notice
 
@@ -49,7 +51,7 @@ def count_pictures(data: Path) -> Counter[str]:
 def describe(source: Source) -> str:
     """Return the lines on one source: name, package, author, licence, page."""
     licence = source.drawing_licence
-    name = "public domain" if licence == PUBLIC_DOMAIN else licence
+    name = "public domain" if licence == PUBLIC_DOMAIN else licence.removeprefix("LicenseRef-")
     url = LICENCE_URLS.get(licence, "")
     lines = [
         f"- Package: `{source.package}` {source.version} ({source.registry})",
@@ -94,6 +96,8 @@ def licence_texts(work: Path, sources: list[Source]) -> str:
         mit,
         "Unicode License V3:",
         unicode,
+        "WordNet 3.0, from Debian's copyright file:",
+        copyright_statement(work, WORDNET_TEXT_IN),
     ]
     return "\n\n".join(parts)
 

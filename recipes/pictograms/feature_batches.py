@@ -1,0 +1,91 @@
+"""Batches for the text tower alone: the features of drawings, made once, and what may be said.
+
+Axes: look (times that each picture is made harder), picture, image (pictures in the batch), dim (of
+the joint space).
+"""
+
+from __future__ import annotations
+
+from typing import final
+
+import numpy as np
+import torch
+from jaxtyping import Float32, UInt8
+
+from clipworks.models.clip import Clip
+from clipworks.train.batches import AbstractBatches, Batch
+from recipes.pictograms.augmentation import AugmentationConfig, augment
+from recipes.pictograms.captions import CaptionWriter
+from recipes.pictograms.sampling import Sampler
+
+SEEN_AT_ONCE = 256
+
+
+@final
+class FeatureBatches(AbstractBatches):
+    """Draws as `PictureBatches` does, and gives each picture the features of one of its looks.
+
+    Args:
+        features: of all pictures that may be trained on.
+        sampler: of those pictures.
+        writer: of their texts.
+        seed: with the step, the only source of randomness.
+    """
+
+    def __init__(
+        self,
+        features: Float32[np.ndarray, "look picture dim"],
+        sampler: Sampler,
+        writer: CaptionWriter,
+        *,
+        seed: int,
+    ) -> None:
+        self._features = features
+        self._sampler = sampler
+        self._writer = writer
+        self._seed = seed
+
+    def batch(self, step: int) -> Batch:
+        """The batch of a step."""
+        rng = np.random.default_rng([self._seed, step])
+        concepts, rows = self._sampler.draw(rng)
+        captions = self._writer.write(concepts, rng)
+        looks = rng.integers(len(self._features), size=len(rows))
+        return Batch(
+            pixels=None,
+            tokens=captions.tokens,
+            positives=captions.positives,
+            groups=torch.from_numpy(concepts),
+            image_features=torch.from_numpy(self._features[looks, rows]),
+        )
+
+
+@torch.no_grad()
+def features_of_looks(
+    model: Clip,
+    pictures: UInt8[np.ndarray, "picture h w 4"],
+    config: AugmentationConfig,
+    *,
+    looks: int,
+    seed: int,
+) -> Float32[np.ndarray, "look picture dim"]:
+    """What a model gives for each picture, made harder in several ways; none is mirrored.
+
+    Args:
+        model: in whose image tower nothing is left to chance.
+        pictures: with straight alpha.
+        config: how hard.
+        looks: how many ways.
+        seed: of the ways.
+    """
+    size = model.config.vision.image_size
+    found = np.empty((looks, len(pictures), model.config.embed_dim), np.float32)
+    for look in range(looks):
+        generator = torch.Generator().manual_seed(seed + look)
+        for start in range(0, len(pictures), SEEN_AT_ONCE):
+            part = torch.from_numpy(np.array(pictures[start : start + SEEN_AT_ONCE]))
+            as_drawn = torch.zeros(len(part), dtype=torch.bool)
+            pixels = augment(part, as_drawn, size, config=config, generator=generator)
+            features = model.encode_image(pixels.sub_(0.5).div_(0.5))  # [image dim]
+            found[look, start : start + len(part)] = features.numpy()
+    return found

@@ -1,0 +1,78 @@
+"""Train the text tower on, pictures as they are: python -m recipes.pictograms.train_text --run RUN.
+
+The image tower is locked, and what it gives for each picture is computed once: a step costs a
+fraction of one of `train.py`, which must be over. The result goes into RUN/text.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from clipworks.errors import SettingsError
+from clipworks.files import atomic_path, write_bytes_atomic
+from clipworks.models.checkpoints import load_checkpoint, save_checkpoint
+from clipworks.train.config import TrainConfig, read_toml, settings_from_table
+from clipworks.train.loop import Trainer
+from recipes.pictograms.feature_batches import FeatureBatches, features_of_looks
+from recipes.pictograms.sources import DEFAULT_DATA
+from recipes.pictograms.train import DEFAULT_CONFIG, Material, evaluator, gather, write_specs
+
+FOLDER = "text"
+
+
+def looks_of(run: Path, material: Material, looks: int, seed: int) -> np.ndarray:
+    """The features of all pictures, [look picture dim], computed when the stage begins."""
+    path = run / FOLDER / "looks.npy"
+    if not path.exists():
+        model = load_checkpoint(run / "weights.safetensors").model.eval()
+        found = features_of_looks(
+            model, material.pictures, material.augmentation, looks=looks, seed=seed
+        )
+        with atomic_path(path) as temporary, temporary.open("wb") as stream:
+            np.save(stream, found)
+    return np.load(path)
+
+
+def train_text(tables: dict[str, Any], data: Path, run: Path) -> None:
+    """Train, and write a run's files into RUN/text.
+
+    Raises:
+        SettingsError: the settings do not lock the image tower.
+    """
+    table = dict(tables["text_stage"])
+    looks = table.pop("looks")
+    settings = settings_from_table(TrainConfig, table, "[text_stage]")
+    if not settings.lock_image:
+        raise SettingsError("[text_stage] lock_image is false: this stage trains texts only")
+    if settings.threads:
+        torch.set_num_threads(settings.threads)
+    phrases = {**tables.get("phrases", {}), **tables.get("text_stage_phrases", {})}
+    material = gather({**tables, "phrases": phrases}, data, run, settings)
+    features = looks_of(run, material, looks, settings.seed)
+    folder = run / FOLDER
+    write_specs(material, folder)
+    write_bytes_atomic(folder / "tokenizer.json", (run / "tokenizer.json").read_bytes())
+    batches = FeatureBatches(features, material.sampler, material.writer, seed=settings.seed)
+    model = load_checkpoint(run / "weights.safetensors").model
+    evaluate = evaluator(material, data, folder)
+    best = Trainer(model, batches, settings, folder=folder, evaluate=evaluate).run()
+    save_checkpoint(best, folder / "weights.safetensors")
+
+
+def main() -> None:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--config", type=Path, default=DEFAULT_CONFIG)
+    parser.add_argument("--data", type=Path, default=DEFAULT_DATA)
+    parser.add_argument("--run", type=Path, required=True, help="what train.py wrote")
+    arguments = parser.parse_args()
+    train_text(read_toml(arguments.config), arguments.data, arguments.run)
+
+
+if __name__ == "__main__":
+    main()
