@@ -6,6 +6,7 @@ the joint space).
 
 from __future__ import annotations
 
+import itertools
 from typing import final
 
 import numpy as np
@@ -14,6 +15,8 @@ from jaxtyping import Float32, UInt8
 
 from clipworks.models.clip import Clip
 from clipworks.train.batches import AbstractBatches, Batch
+from clipworks.train.config import Precision
+from clipworks.train.precision import casting
 from recipes.pictograms.augmentation import AugmentationConfig, augment
 from recipes.pictograms.captions import CaptionWriter
 from recipes.pictograms.sampling import Sampler
@@ -68,6 +71,7 @@ def features_of_looks(
     *,
     looks: int,
     seed: int,
+    precision: Precision = "fp32",
 ) -> Float32[np.ndarray, "look picture dim"]:
     """What a model gives for each picture, made harder in several ways; none is mirrored.
 
@@ -77,15 +81,17 @@ def features_of_looks(
         config: how hard.
         looks: how many ways.
         seed: of the ways.
+        precision: of the tower.
     """
     size = model.config.vision.image_size
     found = np.empty((looks, len(pictures), model.config.embed_dim), np.float32)
-    for look in range(looks):
-        generator = torch.Generator().manual_seed(seed + look)
-        for start in range(0, len(pictures), SEEN_AT_ONCE):
-            part = torch.from_numpy(np.array(pictures[start : start + SEEN_AT_ONCE]))
-            as_drawn = torch.zeros(len(part), dtype=torch.bool)
-            pixels = augment(part, as_drawn, size, config=config, generator=generator)
+    parts = [slice(start, start + SEEN_AT_ONCE) for start in range(0, len(pictures), SEEN_AT_ONCE)]
+    for look, part in itertools.product(range(looks), parts):
+        generator = torch.Generator().manual_seed(seed + look * len(pictures) + part.start)
+        drawn = torch.from_numpy(np.array(pictures[part]))
+        as_drawn = torch.zeros(len(drawn), dtype=torch.bool)
+        pixels = augment(drawn, as_drawn, size, config=config, generator=generator)
+        with casting(precision, pixels.device):
             features = model.encode_image(pixels.sub_(0.5).div_(0.5))  # [image dim]
-            found[look, start : start + len(part)] = features.numpy()
+        found[look, part] = features.float().numpy()
     return found

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 
+from recipes.pictograms.fetch import upstream_part
 from recipes.pictograms.pictures import SIZE_PX
 from recipes.pictograms.sources import DEFAULT_DATA, DEFAULT_WORK, Source, load_sources
 
@@ -72,9 +73,12 @@ def upstream_title(source: Source, work: Path) -> str:
 
 
 def copyright_statement(work: Path, name: str) -> str:
-    """Return the copyright file that Debian ships with a package, as a quotation."""
+    """Return the copyright file that Debian ships with a package, as a quotation.
+
+    What it says of the packaging itself is left out: nothing of that is used.
+    """
     path = next((work / "raw" / name).glob("usr/share/doc/*/copyright"))
-    text = path.read_text(encoding="utf-8").strip()
+    text = upstream_part(path.read_text(encoding="utf-8")).strip()
     return "\n".join(f"> {line.strip()}".rstrip() for line in text.splitlines())
 
 

@@ -41,7 +41,7 @@ DEVELOPMENT_QUERIES = Path(__file__).with_name("development_queries.json")
 DEFAULT_CONFIG = Path(__file__).with_name("config.toml")
 
 
-def test_questions() -> frozenset[str]:
+def questions_of_tests() -> frozenset[str]:
     """The free queries, which frames and keywords might make up by chance."""
     files = (QUERIES, DEVELOPMENT_QUERIES)
     return frozenset(query for file in files for query in json.loads(file.read_text("utf-8")))
@@ -101,7 +101,7 @@ def gather(tables: dict[str, Any], data: Path, run: Path, settings: TrainConfig)
         trained_concepts(split),
         wording,
         forms=read_forms(data),
-        unsaid=test_questions(),
+        unsaid=questions_of_tests(),
     )
     sizes = model_from_table(tables["model"])
     tokenizer = make_tokenizer(run, phrases, sizes.text)

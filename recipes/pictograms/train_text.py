@@ -25,13 +25,19 @@ from recipes.pictograms.train import DEFAULT_CONFIG, Material, evaluator, gather
 FOLDER = "text"
 
 
-def looks_of(run: Path, material: Material, looks: int, seed: int) -> np.ndarray:
+def features_of(run: Path, material: Material, looks: int, settings: TrainConfig) -> np.ndarray:
     """The features of all pictures, [look picture dim], computed when the stage begins."""
     path = run / FOLDER / "looks.npy"
     if not path.exists():
         model = load_checkpoint(run / "weights.safetensors").model.eval()
+        torch.set_num_threads(settings.workers)  # nothing else runs; the trainer sets its own
         found = features_of_looks(
-            model, material.pictures, material.augmentation, looks=looks, seed=seed
+            model,
+            material.pictures,
+            material.augmentation,
+            looks=looks,
+            seed=settings.seed,
+            precision=settings.precision,
         )
         with atomic_path(path) as temporary, temporary.open("wb") as stream:
             np.save(stream, found)
@@ -49,11 +55,9 @@ def train_text(tables: dict[str, Any], data: Path, run: Path) -> None:
     settings = settings_from_table(TrainConfig, table, "[text_stage]")
     if not settings.lock_image:
         raise SettingsError("[text_stage] lock_image is false: this stage trains texts only")
-    if settings.threads:
-        torch.set_num_threads(settings.threads)
     phrases = {**tables.get("phrases", {}), **tables.get("text_stage_phrases", {})}
     material = gather({**tables, "phrases": phrases}, data, run, settings)
-    features = looks_of(run, material, looks, settings.seed)
+    features = features_of(run, material, looks, settings)
     folder = run / FOLDER
     write_specs(material, folder)
     write_bytes_atomic(folder / "tokenizer.json", (run / "tokenizer.json").read_bytes())
