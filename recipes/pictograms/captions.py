@@ -45,11 +45,24 @@ class CaptionWriter:
         self._end_id = tokenizer.spec.end_id
         self._encode = lru_cache(maxsize=200_000)(lambda text: tokenizer([text])[0])
 
-    def write(self, concepts: Int64[np.ndarray, "image"], rng: np.random.Generator) -> Captions:
-        """Texts for pictures of some concepts."""
+    def write(
+        self,
+        concepts: Int64[np.ndarray, "image"],
+        rng: np.random.Generator,
+        others: Int64[np.ndarray, "other"] | None = None,
+    ) -> Captions:
+        """Texts for pictures of some concepts.
+
+        Args:
+            concepts: one a picture.
+            rng: the only source of randomness.
+            others: of further pictures, for which nothing is written; they come after the first
+                in `positives`.
+        """
         drawn = [self._phrases.draw(concept, rng) for concept in concepts]
         texts = {text: phrases for phrases, text in drawn}
-        weights = self._phrases.weigh(concepts, list(texts.values()))  # [image text]
+        pictured = concepts if others is None else np.concatenate([concepts, others])
+        weights = self._phrases.weigh(pictured, list(texts.values()))  # [image text]
         return Captions(self._tokens(list(texts)), torch.from_numpy(weights))
 
     def _tokens(self, texts: list[str]) -> Int[Tensor, "text context"]:

@@ -32,6 +32,8 @@ class FeatureBatches(AbstractBatches):
         features: of all pictures that may be trained on.
         sampler: of those pictures.
         writer: of their texts.
+        batch_size: pictures for which something is said.
+        distractors: further pictures, from which the texts must tell those apart.
         seed: with the step, the only source of randomness.
     """
 
@@ -41,8 +43,12 @@ class FeatureBatches(AbstractBatches):
         sampler: Sampler,
         writer: CaptionWriter,
         *,
+        batch_size: int,
+        distractors: int,
         seed: int,
     ) -> None:
+        self._batch_size = batch_size
+        self._distractors = distractors
         self._features = features
         self._sampler = sampler
         self._writer = writer
@@ -51,14 +57,16 @@ class FeatureBatches(AbstractBatches):
     def batch(self, step: int) -> Batch:
         """The batch of a step."""
         rng = np.random.default_rng([self._seed, step])
-        concepts, rows = self._sampler.draw(rng)
-        captions = self._writer.write(concepts, rng)
+        concepts, rows = self._sampler.draw(self._batch_size, rng)
+        others, other_rows = self._sampler.draw(self._distractors, rng)
+        captions = self._writer.write(concepts, rng, others)
+        rows = np.concatenate([rows, other_rows])
         looks = rng.integers(len(self._features), size=len(rows))
         return Batch(
             pixels=None,
             tokens=captions.tokens,
             positives=captions.positives,
-            groups=torch.from_numpy(concepts),
+            groups=torch.from_numpy(np.concatenate([concepts, others])),
             image_features=torch.from_numpy(self._features[looks, rows]),
         )
 

@@ -26,6 +26,7 @@ class PictureBatches(AbstractBatches):
         sampler: of those pictures.
         writer: of their texts.
         augmentation: how hard the pictures are made.
+        batch_size: pictures.
         image_size: pixels.
         seed: with the step, the only source of randomness.
     """
@@ -37,6 +38,7 @@ class PictureBatches(AbstractBatches):
         writer: CaptionWriter,
         augmentation: AugmentationConfig,
         *,
+        batch_size: int,
         image_size: int,
         seed: int,
     ) -> None:
@@ -44,6 +46,7 @@ class PictureBatches(AbstractBatches):
         self._sampler = sampler
         self._writer = writer
         self._augmentation = augmentation
+        self._batch_size = batch_size
         self._image_size = image_size
         self._seed = seed
 
@@ -51,7 +54,7 @@ class PictureBatches(AbstractBatches):
         """The batch of a step."""
         rng = np.random.default_rng([self._seed, step])
         generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
-        concepts, rows = self._sampler.draw(rng)
+        concepts, rows = self._sampler.draw(self._batch_size, rng)
         captions = self._writer.write(concepts, rng)
         pixels = augment(
             self._pictures[torch.from_numpy(rows)],

@@ -55,17 +55,13 @@ class Sampler:
         split: what may be trained on.
         concepts: the words.
         sampling: which concepts.
-        batch_size: pictures.
 
     Attributes:
         may_flip: of each concept: whether a mirrored picture still means the same.
     """
 
-    def __init__(
-        self, split: Split, concepts: Concepts, sampling: SamplingConfig, batch_size: int
-    ) -> None:
+    def __init__(self, split: Split, concepts: Concepts, sampling: SamplingConfig) -> None:
         self._sampling = sampling
-        self._batch_size = batch_size
         trained = trained_concepts(split)
         icons = interface_sets()
         by_style = _styles_of(split, trained)
@@ -87,13 +83,13 @@ class Sampler:
         )
 
     def draw(
-        self, rng: np.random.Generator
+        self, pictures: int, rng: np.random.Generator
     ) -> tuple[Int64[np.ndarray, "image"], Int64[np.ndarray, "image"]]:
-        """The concept and the row of each picture of a batch."""
-        return self._draw_pictures(self._draw_concepts(rng), rng)
+        """The concept and the row of each of so many pictures."""
+        concepts = self._draw_concepts(pictures // self._sampling.pictures_per_concept, rng)
+        return self._draw_pictures(concepts, rng)
 
-    def _draw_concepts(self, rng: np.random.Generator) -> np.ndarray:
-        wanted = self._batch_size // self._sampling.pictures_per_concept
+    def _draw_concepts(self, wanted: int, rng: np.random.Generator) -> np.ndarray:
         chosen: dict[int, None] = {}
         while len(chosen) < self._sampling.related_share * wanted:
             seed = int(rng.choice(len(self._chances), p=self._chances / self._chances.sum()))

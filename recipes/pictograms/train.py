@@ -92,7 +92,7 @@ class Material:
     augmentation: AugmentationConfig
 
 
-def gather(tables: dict[str, Any], data: Path, run: Path, settings: TrainConfig) -> Material:
+def gather(tables: dict[str, Any], data: Path, run: Path) -> Material:
     """Read the data, and learn the tokenizer when the run begins."""
     split, concepts = read_split(data, "train"), read_concepts(data)
     wording = settings_from_table(PhraseConfig, tables.get("phrases", {}), "[phrases]")
@@ -110,7 +110,7 @@ def gather(tables: dict[str, Any], data: Path, run: Path, settings: TrainConfig)
     return Material(
         pictures=split.pictures,
         sizes=sized_for(tokenizer, sizes),
-        sampler=Sampler(split, concepts, sampling, settings.batch_size),
+        sampler=Sampler(split, concepts, sampling),
         writer=CaptionWriter(phrases, tokenizer),
         tokenizer=tokenizer,
         augmentation=settings_from_table(AugmentationConfig, augmentation, "[augmentation]"),
@@ -145,13 +145,14 @@ def train(tables: dict[str, Any], data: Path, run: Path) -> None:
     settings = settings_from_table(TrainConfig, tables["train"], "[train]")
     if settings.threads:
         torch.set_num_threads(settings.threads)
-    material = gather(tables, data, run, settings)
+    material = gather(tables, data, run)
     write_specs(material, run)
     batches = PictureBatches(
         material.pictures,
         material.sampler,
         material.writer,
         material.augmentation,
+        batch_size=settings.batch_size,
         image_size=material.sizes.vision.image_size,
         seed=settings.seed,
     )

@@ -7,6 +7,7 @@ fraction of one of `train.py`, which must be over. The result goes into RUN/text
 from __future__ import annotations
 
 import argparse
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,19 @@ from recipes.pictograms.sources import DEFAULT_DATA
 from recipes.pictograms.train import DEFAULT_CONFIG, Material, evaluator, gather, write_specs
 
 FOLDER = "text"
+
+
+@dataclass(frozen=True, kw_only=True)
+class TextStageConfig:
+    """What the stage has besides its `train` and `phrases`.
+
+    Attributes:
+        looks: ways in which each picture is made harder.
+        distractors: pictures in a batch of which nothing is said; they cost little here.
+    """
+
+    looks: int = 2
+    distractors: int = 1024
 
 
 def features_of(run: Path, material: Material, looks: int, settings: TrainConfig) -> np.ndarray:
@@ -51,17 +65,24 @@ def train_text(tables: dict[str, Any], data: Path, run: Path) -> None:
         SettingsError: the settings do not lock the image tower.
     """
     table = dict(tables["text_stage"])
-    looks = table.pop("looks")
-    settings = settings_from_table(TrainConfig, table, "[text_stage]")
+    settings = settings_from_table(TrainConfig, table.pop("train"), "[text_stage.train]")
+    phrases = {**tables.get("phrases", {}), **table.pop("phrases", {})}
+    stage = settings_from_table(TextStageConfig, table, "[text_stage]")
     if not settings.lock_image:
-        raise SettingsError("[text_stage] lock_image is false: this stage trains texts only")
-    phrases = {**tables.get("phrases", {}), **tables.get("text_stage_phrases", {})}
-    material = gather({**tables, "phrases": phrases}, data, run, settings)
-    features = features_of(run, material, looks, settings)
+        raise SettingsError("[text_stage.train] lock_image is false: this stage trains texts only")
+    material = gather({**tables, "phrases": phrases}, data, run)
+    features = features_of(run, material, stage.looks, settings)
     folder = run / FOLDER
     write_specs(material, folder)
     write_bytes_atomic(folder / "tokenizer.json", (run / "tokenizer.json").read_bytes())
-    batches = FeatureBatches(features, material.sampler, material.writer, seed=settings.seed)
+    batches = FeatureBatches(
+        features,
+        material.sampler,
+        material.writer,
+        batch_size=settings.batch_size,
+        distractors=stage.distractors,
+        seed=settings.seed,
+    )
     model = load_checkpoint(run / "weights.safetensors").model
     evaluate = evaluator(material, data, folder)
     best = Trainer(model, batches, settings, folder=folder, evaluate=evaluate).run()

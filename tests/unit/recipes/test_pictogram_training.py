@@ -62,7 +62,7 @@ def phrases(split) -> Phrases:
 
 @pytest.fixture(scope="module")
 def sampler(split) -> Sampler:
-    return Sampler(split, CONCEPTS, SamplingConfig(related_share=0.5, related_size=2), 8)
+    return Sampler(split, CONCEPTS, SamplingConfig(related_share=0.5, related_size=2))
 
 
 @pytest.fixture(scope="module")
@@ -76,7 +76,7 @@ def writer(phrases) -> CaptionWriter:
 @pytest.fixture
 def batches(split, sampler, writer) -> PictureBatches:
     return PictureBatches(
-        split.pictures, sampler, writer, AugmentationConfig(), image_size=16, seed=3
+        split.pictures, sampler, writer, AugmentationConfig(), batch_size=8, image_size=16, seed=3
     )
 
 
@@ -183,11 +183,15 @@ def test_looks_are_those_of_the_model(split):
 
 def test_features_take_the_place_of_pictures(split, sampler, writer):
     features = np.random.default_rng(0).normal(size=(2, 8, 6)).astype(np.float32)
-    one, again = (FeatureBatches(features, sampler, writer, seed=3).batch(5) for _ in range(2))
+    batches = FeatureBatches(features, sampler, writer, batch_size=4, distractors=4, seed=3)
+    one, again = batches.batch(5), batches.batch(5)
     assert one.pixels is None
     assert one.image_features.shape == (8, 6)
     assert torch.equal(one.image_features, again.image_features)
     assert torch.equal(one.tokens, again.tokens)
+    assert one.positives.shape == (8, len(one.tokens))
+    assert len(one.tokens) <= 4
+    assert (one.positives[:4] > 0).any(dim=1).all()
     for feature, group in zip(one.image_features.numpy(), one.groups, strict=True):
         row = (features == feature).all(axis=2).any(axis=0).argmax()
         assert split.rows[row]["concept"] == "abcd"[group]
@@ -199,9 +203,9 @@ def test_interface_icons_come_less_often(split):
     rows = [{"concept": concept, "source": source} for source, concept in styles.items()]
     others = {"e": {**words("apple"), "is_emoji": False}}
     sampling = SamplingConfig(pictures_per_concept=1, related_share=0.0)
-    sampler = Sampler(Split(pictures, rows), {**CONCEPTS, **others}, sampling, 1)
+    sampler = Sampler(Split(pictures, rows), {**CONCEPTS, **others}, sampling)
     rng = np.random.default_rng(0)
-    drawn = np.bincount([sampler.draw(rng)[1][0] for _ in range(4000)], minlength=4) / 4000
+    drawn = np.bincount([sampler.draw(1, rng)[1][0] for _ in range(4000)], minlength=4) / 4000
     total = 1 + sampling.icon_chance + sampling.other_chance
     expected = np.array([1 / 1.4, 0.4 / 1.4, sampling.icon_chance, sampling.other_chance]) / total
     np.testing.assert_allclose(drawn, expected, atol=0.03)
