@@ -1,12 +1,14 @@
 """Train the text tower on, pictures as they are: python -m recipes.pictograms.train_text --run RUN.
 
 The image tower is locked, and what it gives for each picture is computed once: a step costs a
-fraction of one of `train.py`, which must be over. The result goes into RUN/text.
+fraction of one of `train.py`, which must be over. What RUN/text gets lies between the weights
+before and after: those after know sentences better, those before the names of other styles.
 """
 
 from __future__ import annotations
 
 import argparse
+import copy
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +19,7 @@ import torch
 from clipworks.errors import SettingsError
 from clipworks.files import atomic_path, write_bytes_atomic
 from clipworks.models.checkpoints import load_checkpoint, save_checkpoint
+from clipworks.models.clip import Clip
 from clipworks.train.config import TrainConfig, read_toml, settings_from_table
 from clipworks.train.loop import Trainer
 from recipes.pictograms.feature_batches import FeatureBatches, features_of_looks
@@ -33,10 +36,12 @@ class TextStageConfig:
     Attributes:
         looks: ways in which each picture is made harder.
         distractors: pictures in a batch of which nothing is said; they cost little here.
+        blend: the share, 0 to 1, of the weights after the stage in those that are kept.
     """
 
     looks: int = 2
     distractors: int = 1024
+    blend: float = 0.5
 
 
 def features_of(run: Path, material: Material, looks: int, settings: TrainConfig) -> np.ndarray:
@@ -56,6 +61,15 @@ def features_of(run: Path, material: Material, looks: int, settings: TrainConfig
         with atomic_path(path) as temporary, temporary.open("wb") as stream:
             np.save(stream, found)
     return np.load(path)
+
+
+@torch.no_grad()
+def blended(before: Clip, after: Clip, share: float) -> Clip:
+    """A model between two of the same run (Wortsman et al., arXiv 2109.01903, equation 1)."""
+    model = copy.deepcopy(before)
+    for weights, new in zip(model.parameters(), after.parameters(), strict=True):
+        weights.lerp_(new, share)
+    return model
 
 
 def train_text(tables: dict[str, Any], data: Path, run: Path) -> None:
@@ -86,7 +100,8 @@ def train_text(tables: dict[str, Any], data: Path, run: Path) -> None:
     model = load_checkpoint(run / "weights.safetensors").model
     evaluate = evaluator(material, data, folder)
     best = Trainer(model, batches, settings, folder=folder, evaluate=evaluate).run()
-    save_checkpoint(best, folder / "weights.safetensors")
+    before = load_checkpoint(run / "weights.safetensors").model
+    save_checkpoint(blended(before, best, stage.blend), folder / "weights.safetensors")
 
 
 def main() -> None:

@@ -14,6 +14,7 @@ from recipes.pictograms.picture_batches import PictureBatches
 from recipes.pictograms.retrieval import NameTask
 from recipes.pictograms.sampling import Sampler, SamplingConfig, trained_concepts
 from recipes.pictograms.splits import Split
+from recipes.pictograms.train_text import blended
 from tests.support.tiny import tiny_clip
 
 NAMES = {"a": "red apple", "b": "banana", "c": "left arrow", "d": "apple"}
@@ -195,6 +196,16 @@ def test_features_take_the_place_of_pictures(split, sampler, writer):
     for feature, group in zip(one.image_features.numpy(), one.groups, strict=True):
         row = (features == feature).all(axis=2).any(axis=0).argmax()
         assert split.rows[row]["concept"] == "abcd"[group]
+
+
+def test_weights_lie_between_those_before_and_after():
+    before, after = tiny_clip(), tiny_clip()
+    with torch.no_grad():
+        after.text.projection.weight.add_(1.0)
+    found = blended(before, after, 0.25).state_dict()
+    shifted = {"text.projection.weight": before.text.projection.weight + 0.25}
+    expected = before.state_dict() | shifted
+    torch.testing.assert_close(found, expected)
 
 
 def test_interface_icons_come_less_often(split):
