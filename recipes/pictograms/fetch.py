@@ -17,6 +17,7 @@ GPL_WORDS = "License: GPL-2"
 DEBIAN_LICENCE_WORDS = {
     "LicenseRef-PublicDomain": PUBLIC_DOMAIN_WORDS,
     "LicenseRef-SCOWL": "SCOWL (Spell Checker Oriented Word Lists)",
+    "LicenseRef-WordNet-3.0": "License: WordNet3.0",
     "GPL-2.0": GPL_WORDS,
 }
 
@@ -76,7 +77,8 @@ def unpack(archive: Path, folder: Path) -> None:
 def stated_licences(source: Source, folder: Path) -> set[str]:
     """Return the licences that the unpacked package states."""
     if source.registry == "debian":
-        text = next(folder.glob("usr/share/doc/*/copyright")).read_text(encoding="utf-8")
+        path = next(folder.glob("usr/share/doc/*/copyright"))
+        text = upstream_part(path.read_text(encoding="utf-8"))
         return {name for name, words in DEBIAN_LICENCE_WORDS.items() if words in text}
     package = folder / "package"
     stated = {json.loads((package / "package.json").read_text(encoding="utf-8"))["license"]}
@@ -84,6 +86,12 @@ def stated_licences(source: Source, folder: Path) -> set[str]:
         info = json.loads((package / "info.json").read_text(encoding="utf-8"))
         stated.add(info["license"]["spdx"])
     return stated
+
+
+def upstream_part(copyright_file: str) -> str:
+    """Return what a Debian copyright file says of all but the packaging itself, if it tells."""
+    kept = copyright_file.split("\nFiles: debian/*")[0]
+    return kept if "\nFiles: *" in kept else copyright_file
 
 
 def check_licence(source: Source, folder: Path) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 
+from recipes.pictograms.fetch import upstream_part
 from recipes.pictograms.pictures import SIZE_PX
 from recipes.pictograms.sources import DEFAULT_DATA, DEFAULT_WORK, Source, load_sources
 
@@ -17,9 +18,11 @@ LICENCE_URLS = {
     "MIT": "https://opensource.org/license/mit",
     "CC-BY-4.0": "https://creativecommons.org/licenses/by/4.0/",
     "Unicode-3.0": "https://www.unicode.org/license.txt",
+    "LicenseRef-WordNet-3.0": "https://wordnet.princeton.edu/license-and-commercial-use",
 }
 MIT_TEXT_IN = "emojibase-data"
 UNICODE_TEXT_IN = "cldr-annotations"
+WORDNET_TEXT_IN = "wordnet-base"
 PUBLIC_DOMAIN = "LicenseRef-PublicDomain"
 HEAD = """# Notice
 
@@ -49,7 +52,7 @@ def count_pictures(data: Path) -> Counter[str]:
 def describe(source: Source) -> str:
     """Return the lines on one source: name, package, author, licence, page."""
     licence = source.drawing_licence
-    name = "public domain" if licence == PUBLIC_DOMAIN else licence
+    name = "public domain" if licence == PUBLIC_DOMAIN else licence.removeprefix("LicenseRef-")
     url = LICENCE_URLS.get(licence, "")
     lines = [
         f"- Package: `{source.package}` {source.version} ({source.registry})",
@@ -70,9 +73,12 @@ def upstream_title(source: Source, work: Path) -> str:
 
 
 def copyright_statement(work: Path, name: str) -> str:
-    """Return the copyright file that Debian ships with a package, as a quotation."""
+    """Return the copyright file that Debian ships with a package, as a quotation.
+
+    What it says of the packaging itself is left out: nothing of that is used.
+    """
     path = next((work / "raw" / name).glob("usr/share/doc/*/copyright"))
-    text = path.read_text(encoding="utf-8").strip()
+    text = upstream_part(path.read_text(encoding="utf-8")).strip()
     return "\n".join(f"> {line.strip()}".rstrip() for line in text.splitlines())
 
 
@@ -94,6 +100,8 @@ def licence_texts(work: Path, sources: list[Source]) -> str:
         mit,
         "Unicode License V3:",
         unicode,
+        "WordNet 3.0, from Debian's copyright file:",
+        copyright_statement(work, WORDNET_TEXT_IN),
     ]
     return "\n\n".join(parts)
 

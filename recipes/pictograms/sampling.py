@@ -1,6 +1,6 @@
-"""Batches of drawings and what may be said of them.
+"""Which concepts and which pictures make a batch.
 
-Axes: image (pictures in the batch), text (distinct texts in the batch), context (tokens).
+Axes: image (pictures in the batch).
 """
 
 from __future__ import annotations
@@ -8,18 +8,16 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from dataclasses import dataclass
-from functools import lru_cache
+from typing import final
 
 import numpy as np
-import torch
-from jaxtyping import Int
-from torch import Tensor
+from jaxtyping import Bool, Int64
 
-from clipworks.inputs.text_tokenizer import TextTokenizer
-from clipworks.train.batches import AbstractBatches, Batch
-from recipes.pictograms.augmentation import AugmentationConfig, augment
-from recipes.pictograms.phrases import Phrases
+from recipes.pictograms.sources import load_sources
 from recipes.pictograms.splits import Concepts, Split
+
+NOT_INTERFACE = {"streamline-emojis"}
+"""Read like a set of icons, and yet one of emoji."""
 
 _ONE_WAY_GROUPS = {"flag", "symbol", "sign", "sound"}
 _ONE_WAY_SUBGROUPS = {"clock or timer", "pointing finger", "hand sign", "computer equipment"}
@@ -34,86 +32,64 @@ class SamplingConfig:
         pictures_per_concept: in different styles where there are as many.
         flag_chance: of a flag, relative to another emoji's.
         other_chance: of what is no emoji, relative to an emoji's.
+        icon_chance: of what only sets of interface icons show.
+        icon_style_chance: of such a set as the style of a picture, relative to other styles.
         related_share: of the concepts, those that come with others of their kind.
         related_size: concepts of one kind that come together, at most.
     """
 
     pictures_per_concept: int = 2
     flag_chance: float = 0.6
-    other_chance: float = 0.15
+    other_chance: float = 0.12
+    icon_chance: float = 0.04
+    icon_style_chance: float = 0.4
     related_share: float = 0.4
     related_size: int = 12
 
 
-class PictogramBatches(AbstractBatches):
-    """Draws concepts, then pictures of each, then a text for each picture.
+@final
+class Sampler:
+    """Draws concepts, then pictures of each.
 
     Args:
         split: what may be trained on.
         concepts: the words.
-        phrases: of `trained_concepts(split)`, in that order.
-        tokenizer: the model's.
-        batch_size: pictures.
-        image_size: pixels.
-        seed: with the step, the only source of randomness.
         sampling: which concepts.
-        augmentation: how hard the pictures are made.
+
+    Attributes:
+        may_flip: of each concept: whether a mirrored picture still means the same.
     """
 
-    def __init__(
-        self,
-        split: Split,
-        concepts: Concepts,
-        phrases: Phrases,
-        tokenizer: TextTokenizer,
-        *,
-        batch_size: int,
-        image_size: int,
-        seed: int,
-        sampling: SamplingConfig,
-        augmentation: AugmentationConfig,
-    ) -> None:
-        self._pictures = torch.from_numpy(np.array(split.pictures))
-        self._phrases = phrases
-        self._batch_size = batch_size
-        self._image_size = image_size
-        self._seed = seed
+    def __init__(self, split: Split, concepts: Concepts, sampling: SamplingConfig) -> None:
         self._sampling = sampling
-        self._augmentation = augmentation
         trained = trained_concepts(split)
-        self._drawings = _drawings_of(split, trained)
-        self._chances = np.array([_chance(concepts[name], sampling) for name in trained])
-        self._may_flip = np.array([_may_flip(concepts[name]) for name in trained])
+        icons = interface_sets()
+        by_style = _styles_of(split, trained)
+        self._drawings = [list(styles.values()) for styles in by_style]
+        self._style_chances = [
+            np.array([sampling.icon_style_chance if style in icons else 1.0 for style in styles])
+            for styles in by_style
+        ]
+        self._chances = np.array(
+            [
+                _chance(concepts[name], sampling, only_icons=set(styles) <= icons)
+                for name, styles in zip(trained, by_style, strict=True)
+            ]
+        )
         self._kin = _kin_of(concepts, trained)
         self._kin_of_concept = {one: kin for kin in self._kin for one in kin}
-        self._end_id = tokenizer.spec.end_id
-        self._encode = lru_cache(maxsize=200_000)(lambda text: tokenizer([text])[0])
-
-    def batch(self, step: int) -> Batch:
-        """The batch of a step."""
-        rng = np.random.default_rng([self._seed, step])
-        generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
-        chosen = self._draw_concepts(rng)  # [image / pictures_per_concept]
-        images, rows = self._draw_pictures(chosen, rng)
-        drawn = [self._phrases.draw(concept, rng) for concept in images]
-        texts = {text: phrases for phrases, text in drawn}  # each distinct text once
-        weights = self._phrases.weigh(images, list(texts.values()))  # [image text]
-        pixels = augment(
-            self._pictures[torch.from_numpy(rows)],
-            torch.from_numpy(self._may_flip[images]),
-            self._image_size,
-            config=self._augmentation,
-            generator=generator,
-        )
-        return Batch(
-            pixels=pixels.sub_(0.5).div_(0.5),
-            tokens=self._tokens(list(texts)),
-            positives=torch.from_numpy(weights),
-            groups=torch.from_numpy(images),
+        self.may_flip: Bool[np.ndarray, "concept"] = np.array(
+            [_may_flip(concepts[name]) for name in trained]
         )
 
-    def _draw_concepts(self, rng: np.random.Generator) -> np.ndarray:
-        wanted = self._batch_size // self._sampling.pictures_per_concept
+    def draw(
+        self, pictures: int, rng: np.random.Generator
+    ) -> tuple[Int64[np.ndarray, "image"], Int64[np.ndarray, "image"]]:
+        """The concept and the row of each of so many pictures."""
+        concepts = self._draw_concepts(pictures // self._sampling.pictures_per_concept, rng)
+        return self._draw_pictures(concepts, rng)
+
+    def _draw_concepts(self, wanted: int, rng: np.random.Generator) -> np.ndarray:
         chosen: dict[int, None] = {}
         while len(chosen) < self._sampling.related_share * wanted:
             seed = int(rng.choice(len(self._chances), p=self._chances / self._chances.sum()))
@@ -130,21 +106,16 @@ class PictogramBatches(AbstractBatches):
     def _draw_pictures(
         self, chosen: np.ndarray, rng: np.random.Generator
     ) -> tuple[np.ndarray, np.ndarray]:
-        """The concept and the row of each picture of the batch."""
         images, rows = [], []
         for concept in chosen:
             styles = self._drawings[concept]
             count = self._sampling.pictures_per_concept
-            picked = rng.choice(len(styles), count, replace=len(styles) < count)
+            chances = self._style_chances[concept]
+            few = len(styles) < count
+            picked = rng.choice(len(styles), count, replace=few, p=chances / chances.sum())
             images += [concept] * count
             rows += [int(rng.choice(styles[style])) for style in picked]
         return np.array(images, np.int64), np.array(rows, np.int64)
-
-    def _tokens(self, texts: list[str]) -> Int[Tensor, "text context"]:
-        """Tokens, cut after the longest text's end: what follows changes nothing."""
-        tokens = np.stack([self._encode(text) for text in texts])  # [text context]
-        ends = (tokens == self._end_id).argmax(axis=1)  # [text]
-        return torch.from_numpy(tokens[:, : ends.max() + 1])
 
 
 def trained_concepts(split: Split) -> list[str]:
@@ -152,17 +123,22 @@ def trained_concepts(split: Split) -> list[str]:
     return sorted({row["concept"] for row in split.rows})
 
 
-def _drawings_of(split: Split, trained: list[str]) -> list[list[list[int]]]:
-    """Rows by concept, then by style."""
+def interface_sets() -> set[str]:
+    """The sources whose icons are made for interfaces."""
+    return {source.name for source in load_sources() if source.kind == "icons"} - NOT_INTERFACE
+
+
+def _styles_of(split: Split, trained: list[str]) -> list[dict[str, list[int]]]:
+    """Rows by style, for each concept."""
     rows: dict[str, dict[str, list[int]]] = defaultdict(lambda: defaultdict(list))
     for index, row in enumerate(split.rows):
         rows[row["concept"]][row["source"]].append(index)
-    return [list(rows[name].values()) for name in trained]
+    return [dict(rows[name]) for name in trained]
 
 
-def _chance(words: dict, sampling: SamplingConfig) -> float:
+def _chance(words: dict, sampling: SamplingConfig, *, only_icons: bool) -> float:
     if not words["is_emoji"]:
-        return sampling.other_chance
+        return sampling.icon_chance if only_icons else sampling.other_chance
     return sampling.flag_chance if words["is_flag"] else 1.0
 
 

@@ -43,6 +43,11 @@ def read_concepts(data: Path) -> Concepts:
     return json.loads((data / "concepts.json").read_text(encoding="utf-8"))
 
 
+def read_forms(data: Path) -> dict[str, list[str]]:
+    """Return the other forms of the words that have any: `foot` has `feet`."""
+    return json.loads((data / "forms.json").read_text(encoding="utf-8"))
+
+
 def read_names(data: Path) -> list[dict[str, Any]]:
     """Return the emoji names, one a concept."""
     return json.loads((data / "names.json").read_text(encoding="utf-8"))

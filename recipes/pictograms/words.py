@@ -11,9 +11,16 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
+from recipes.pictograms.clipart import read_dictionary
+from recipes.pictograms.colours import HUES, concept_colours
 from recipes.pictograms.emoji import Emoji, load_emoji, load_shortcodes, read_keywords
 from recipes.pictograms.labels import is_visible_word, plain_name, tidy_words
+from recipes.pictograms.meanings import MeaningFinder, load_meaning_table
 from recipes.pictograms.sources import DEFAULT_DATA, DEFAULT_WORK, TABLES
+from recipes.pictograms.splits import read_split
+from recipes.pictograms.wordnet import Nouns, read_irregular_forms, word_forms
+
+COLOUR_WORDS = {word for _, word in HUES} | {"black", "white", "grey", "gray", "brown"}
 
 
 def distinct(words: Iterable[str], *, without: str = "") -> list[str]:
@@ -87,6 +94,35 @@ def new_concept(titles: list[str], keywords: list[str]) -> dict[str, Any]:
     }
 
 
+def add_meanings(concepts: dict[str, dict[str, Any]], work: Path) -> None:
+    """Add what WordNet says of the concepts that may be trained on."""
+    finder = MeaningFinder(Nouns(work), load_meaning_table())
+    for entry in concepts.values():
+        found = finder.describe(entry)
+        entry["keywords"] = distinct(
+            [*entry["keywords"], *found["synonyms"]], without=entry["name"]
+        )
+        entry["glosses"] = found["glosses"]
+        entry["kinds"] = distinct(found["kinds"])
+
+
+def add_colours(concepts: dict[str, dict[str, Any]], data: Path) -> None:
+    """Add the colour that a concept has in most styles, unless its name says one."""
+    colours = concept_colours(read_split(data, "train"))
+    for concept, entry in concepts.items():
+        named = COLOUR_WORDS & set(entry["name"].lower().split())
+        word = None if named or entry["is_flag"] else colours.get(concept)
+        entry["colours"] = [word] if word else []
+
+
+def forms_table(concepts: dict[str, dict[str, Any]], work: Path) -> dict[str, list[str]]:
+    """Return the other forms of all words that may be said."""
+    columns = ("keywords", "titles", "glosses", "kinds")
+    said = (text for entry in concepts.values() for column in columns for text in entry[column])
+    words = (word for text in said for word in text.split())
+    return word_forms(words, read_dictionary(work), read_irregular_forms(work))
+
+
 def names_table(concepts: dict[str, dict[str, Any]]) -> list[dict[str, Any]]:
     """Return the canonical names: every emoji concept once."""
     columns = ("name", "is_flag", "held_out", "family")
@@ -101,8 +137,10 @@ def write_words(work: Path, data: Path) -> None:
     """Write the words of the concepts of rendered data."""
     concepts = emoji_concepts(work)
     add_titles(concepts, data)
-    names = names_table(concepts)
-    for name, table in (("concepts", concepts), ("names", names)):
+    add_meanings(concepts, work)
+    add_colours(concepts, data)
+    names, forms = names_table(concepts), forms_table(concepts, work)
+    for name, table in (("concepts", concepts), ("names", names), ("forms", forms)):
         text = json.dumps(table, ensure_ascii=False, indent=0)
         (data / f"{name}.json").write_text(text, encoding="utf-8")
     held_out = sum(row["held_out"] for row in names)

@@ -18,16 +18,21 @@ class Batch:
     """Pictures, texts, and what belongs together.
 
     Attributes:
-        pixels: normalised.
+        pixels: normalised; or None, where the image tower is locked.
         tokens: of the texts; there need not be as many as pictures.
         positives: how much a text is right for a picture, 0 for not at all. Most are 0 or 1.
         groups: pictures with the same number show the same thing.
+        image_features: what a locked image tower gave for the pictures, in place of `pixels`.
     """
 
-    pixels: Float[Tensor, "image 3 h w"]
+    pixels: Float[Tensor, "image 3 h w"] | None
     tokens: Int[Tensor, "text context"]
     positives: Float[Tensor, "image text"]
     groups: Int[Tensor, "image"]
+    image_features: Float[Tensor, "image dim"] | None = None
+
+    def __post_init__(self) -> None:
+        assert (self.pixels is None) != (self.image_features is None)
 
 
 class AbstractBatches(ABC):

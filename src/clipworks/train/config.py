@@ -38,6 +38,8 @@ class TrainConfig:
         precision: of the towers' arithmetic; weights, optimizer and loss are always float32.
         patch_keep: share of the patches that the image tower sees, in (0, 1].
         full_patch_steps: the last steps, in which it sees them all.
+        lock_image: the image tower stays as it is, and batches bring its features (Zhai et al.,
+            arXiv 2111.07991); the loss between pictures is left out.
         label_smoothing: of the targets, in [0, 1).
         image_loss_weight: of the loss between pictures of one group; 0 leaves it out.
         average_decay: of the running mean of the weights, in [0, 1); 0 keeps no mean.
@@ -63,6 +65,7 @@ class TrainConfig:
     precision: Precision = "fp32"
     patch_keep: float = 1.0
     full_patch_steps: int = 0
+    lock_image: bool = False
     label_smoothing: float = 0.0
     image_loss_weight: float = 0.0
     average_decay: float = 0.0

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from clipworks.errors import SettingsError
@@ -73,6 +73,7 @@ class Trainer:
         self._journal = Journal(folder / "journal.jsonl")
         self._snapshots = folder / "snapshots"
         average = WeightAverage(model, config.average_decay) if config.average_decay else None
+        model.visual.requires_grad_(not config.lock_image)
         self._model = model
         self._state = RunState(model, make_optimizers(model, config), average)
 
@@ -109,13 +110,7 @@ class Trainer:
         set_learning_rate(self._state.optimizers, learning_rate)
         self._model.train()
         self._model.zero_grad(set_to_none=True)
-        kept = kept_patches_at(
-            step,
-            self._config,
-            num_images=len(batch.pixels),
-            num_patches=self._num_patches,
-        )
-        features = towers.forward(batch, kept)
+        features = towers.forward(batch, self._kept_patches(step, batch))
         loss = self._loss(features, batch)
         loss.backward()
         towers.backward(features)
@@ -129,11 +124,21 @@ class Trainer:
             self._state.average.update(self._model, step)
         return {"loss": loss.item(), "learning_rate": learning_rate, "gradient_norm": norm.item()}
 
+    def _kept_patches(self, step: int, batch: Batch) -> Int[Tensor, "image kept"] | None:
+        if batch.pixels is None:
+            return None
+        return kept_patches_at(
+            step,
+            self._config,
+            num_images=len(batch.pixels),
+            num_patches=self._num_patches,
+        )
+
     def _loss(self, features: Features, batch: Batch) -> Float[Tensor, ""]:
         config = self._config
         logits = self._model.logits(features.images, features.texts)  # [image text]
         loss = info_nce(logits, batch.positives, config.label_smoothing)
-        if config.image_loss_weight:
+        if config.image_loss_weight and not config.lock_image:
             between = supervised_contrastive(features.images, batch.groups)
             loss = loss + config.image_loss_weight * between
         return loss

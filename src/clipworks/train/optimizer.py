@@ -18,8 +18,8 @@ def make_optimizers(model: nn.Module, config: TrainConfig) -> list[torch.optim.O
 
     AdamW: Loshchilov and Hutter, arXiv 1711.05101. Weight matrices and convolutions decay; what
     has fewer than two axes (biases, norms, the scale) and what is looked up (embeddings,
-    positions, queries) does not. Muon: Jordan et al., 2024, with the step of Liu et al., arXiv
-    2502.16982, equation 4, which makes it as long as AdamW's.
+    positions, queries) does not; what needs no gradient is left out. Muon: Jordan et al., 2024,
+    with the step of Liu et al., arXiv 2502.16982, equation 4, which makes it as long as AdamW's.
 
     Raises:
         SettingsError: Muon is asked for, and this torch is older than it.
@@ -27,6 +27,8 @@ def make_optimizers(model: nn.Module, config: TrainConfig) -> list[torch.optim.O
     muon, decayed, undecayed = [], [], []
     matrices = matrices_of_blocks(model) if config.optimizer == "muon" else set()
     for name, parameter in model.named_parameters():
+        if not parameter.requires_grad:
+            continue
         if name in matrices:
             muon.append(parameter)
         elif decays(name, parameter):

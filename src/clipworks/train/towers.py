@@ -27,6 +27,8 @@ Gradients = Sequence[Tensor | None]
 class Features:
     """What the loss sees: leaves of its graph, so that it can be differentiated on its own.
 
+    Where the image tower is locked, its features are constants.
+
     Attributes:
         images: not normalised.
         texts: not normalised.
@@ -55,15 +57,18 @@ class TowerRunner:
         self._precision: Precision = precision
         self._workers = workers
         self._pool = ThreadPoolExecutor(workers)
-        self._parts: list[tuple[Tensor, Tensor]] = []
-        self._weights = [*model.visual.parameters(), *model.text.parameters()]
+        self._parts: list[tuple[Tensor, ...]] = []
+        towers = (*model.visual.parameters(), *model.text.parameters())
+        self._weights = [weight for weight in towers if weight.requires_grad]
 
     def close(self) -> None:
         """End the threads."""
         self._pool.shutdown()
 
     def forward(self, batch: Batch, kept: Int[Tensor, "image kept"] | None) -> Features:
-        """The features of a batch."""
+        """The features of a batch; those of pictures that it brings stay as they are."""
+        if batch.pixels is None:
+            return self._forward_texts(batch)
         shares = zip(
             batch.pixels.tensor_split(self._workers),
             batch.tokens.tensor_split(self._workers),
@@ -72,20 +77,36 @@ class TowerRunner:
         )
         with fast_attention(batch.pixels.device):
             self._parts = list(self._pool.map(lambda share: self._encode(*share), shares))
-        images = torch.cat([images.detach() for images, _ in self._parts])  # [image dim]
-        texts = torch.cat([texts.detach() for _, texts in self._parts])  # [text dim]
+        images = torch.cat([part[0].detach() for part in self._parts])  # [image dim]
+        texts = torch.cat([part[1].detach() for part in self._parts])  # [text dim]
         return Features(images.requires_grad_(), texts.requires_grad_())
 
     def backward(self, features: Features) -> None:
         """Add to the weights' gradients what the loss left at the features of `forward`."""
-        assert features.images.grad is not None
-        assert features.texts.grad is not None
-        image_gradients = features.images.grad.tensor_split(self._workers)
-        text_gradients = features.texts.grad.tensor_split(self._workers)
-        found = self._pool.map(self._differentiate, self._parts, image_gradients, text_gradients)
+        outer = [side.grad for side in (features.images, features.texts) if side.requires_grad]
+        shares = []
+        for gradient in outer:
+            assert gradient is not None
+            shares.append(gradient.tensor_split(self._workers))
+        found = self._pool.map(self._differentiate, self._parts, zip(*shares, strict=True))
         for gradients in found:
             _accumulate(self._weights, gradients)
         self._parts = []
+
+    def _forward_texts(self, batch: Batch) -> Features:
+        assert batch.image_features is not None
+        with fast_attention(batch.tokens.device):
+            shares = batch.tokens.tensor_split(self._workers)
+            self._parts = list(self._pool.map(self._encode_texts, shares))
+        texts = torch.cat([part[0].detach() for part in self._parts])  # [text dim]
+        return Features(batch.image_features, texts.requires_grad_())
+
+    def _encode_texts(
+        self, tokens: Int[Tensor, "text context"]
+    ) -> tuple[Float[Tensor, "text dim"]]:
+        with casting(self._precision, tokens.device):
+            texts = self._model.encode_text(tokens)
+        return (texts.to(self._model.logit_scale.dtype),)
 
     def _encode(
         self,
@@ -99,11 +120,9 @@ class TowerRunner:
         return images.to(dtype), texts.to(dtype)
 
     def _differentiate(
-        self, part: tuple[Tensor, Tensor], image_gradient: Tensor, text_gradient: Tensor
+        self, part: tuple[Tensor, ...], outer_gradients: tuple[Tensor, ...]
     ) -> Gradients:
-        return torch.autograd.grad(
-            part, self._weights, (image_gradient, text_gradient), allow_unused=True
-        )
+        return torch.autograd.grad(part, self._weights, outer_gradients, allow_unused=True)
 
 
 def _accumulate(weights: Sequence[nn.Parameter], gradients: Gradients) -> None:

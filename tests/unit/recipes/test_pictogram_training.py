@@ -7,10 +7,14 @@ import torch
 from clipworks.inputs import TextSpec, special_ids, train_bpe_tokenizer
 from clipworks.inputs.text_tokenizer import TextTokenizer
 from recipes.pictograms.augmentation import AugmentationConfig, augment
+from recipes.pictograms.captions import CaptionWriter
+from recipes.pictograms.feature_batches import FeatureBatches, features_of_looks
 from recipes.pictograms.phrases import PhraseConfig, Phrases
+from recipes.pictograms.picture_batches import PictureBatches
 from recipes.pictograms.retrieval import NameTask
-from recipes.pictograms.sampling import PictogramBatches, SamplingConfig, trained_concepts
+from recipes.pictograms.sampling import Sampler, SamplingConfig, trained_concepts
 from recipes.pictograms.splits import Split
+from recipes.pictograms.train_text import blended
 from tests.support.tiny import tiny_clip
 
 NAMES = {"a": "red apple", "b": "banana", "c": "left arrow", "d": "apple"}
@@ -57,21 +61,23 @@ def phrases(split) -> Phrases:
     return Phrases(CONCEPTS, trained_concepts(split), PhraseConfig())
 
 
-@pytest.fixture
-def batches(split, phrases) -> PictogramBatches:
+@pytest.fixture(scope="module")
+def sampler(split) -> Sampler:
+    return Sampler(split, CONCEPTS, SamplingConfig(related_share=0.5, related_size=2))
+
+
+@pytest.fixture(scope="module")
+def writer(phrases) -> CaptionWriter:
     content = train_bpe_tokenizer(phrases.texts * 2, 540)
     start, end = special_ids(content)
     spec = TextSpec(context_length=24, start_id=start, end_id=end)
-    return PictogramBatches(
-        split,
-        CONCEPTS,
-        phrases,
-        TextTokenizer(content, spec),
-        batch_size=8,
-        image_size=16,
-        seed=3,
-        sampling=SamplingConfig(related_share=0.5, related_size=2),
-        augmentation=AugmentationConfig(),
+    return CaptionWriter(phrases, TextTokenizer(content, spec))
+
+
+@pytest.fixture
+def batches(split, sampler, writer) -> PictureBatches:
+    return PictureBatches(
+        split.pictures, sampler, writer, AugmentationConfig(), batch_size=8, image_size=16, seed=3
     )
 
 
@@ -161,3 +167,56 @@ def test_metrics_are_percentages_of_a_model():
     assert found["all/picture_to_name/r5"] == 100
     assert found["unseen_among_unseen/name_to_picture/r1"] == 100
     assert all(0 <= value <= 100 for value in found.values())
+
+
+def test_looks_are_those_of_the_model(split):
+    model = tiny_clip().eval()
+    found = features_of_looks(model, split.pictures, AugmentationConfig(), looks=2, seed=7)
+    pictures = torch.from_numpy(split.pictures)
+    still, generator = torch.zeros(8, dtype=torch.bool), torch.Generator().manual_seed(7)
+    config = AugmentationConfig()
+    pixels = augment(pictures, still, 16, config=config, generator=generator)
+    expected = model.encode_image((pixels - 0.5) / 0.5).detach().numpy()
+    assert found.shape == (2, *expected.shape)
+    np.testing.assert_allclose(found[0], expected, rtol=1e-4, atol=1e-5)
+    assert not np.allclose(found[1], found[0], atol=0.01)
+
+
+def test_features_take_the_place_of_pictures(split, sampler, writer):
+    features = np.random.default_rng(0).normal(size=(2, 8, 6)).astype(np.float32)
+    batches = FeatureBatches(features, sampler, writer, batch_size=4, distractors=4, seed=3)
+    one, again = batches.batch(5), batches.batch(5)
+    assert one.pixels is None
+    assert one.image_features.shape == (8, 6)
+    assert torch.equal(one.image_features, again.image_features)
+    assert torch.equal(one.tokens, again.tokens)
+    assert one.positives.shape == (8, len(one.tokens))
+    assert len(one.tokens) <= 4
+    assert (one.positives[:4] > 0).any(dim=1).all()
+    for feature, group in zip(one.image_features.numpy(), one.groups, strict=True):
+        row = (features == feature).all(axis=2).any(axis=0).argmax()
+        assert split.rows[row]["concept"] == "abcd"[group]
+
+
+def test_weights_lie_between_those_before_and_after():
+    before, after = tiny_clip(), tiny_clip()
+    with torch.no_grad():
+        after.text.projection.weight.add_(1.0)
+    found = blended(before, after, 0.25).state_dict()
+    shifted = {"text.projection.weight": before.text.projection.weight + 0.25}
+    expected = before.state_dict() | shifted
+    torch.testing.assert_close(found, expected)
+
+
+def test_interface_icons_come_less_often(split):
+    pictures = np.zeros((4, 20, 20, 4), np.uint8)
+    styles = {"noto": "a", "streamline-color": "a", "marketeq": "d", "openclipart-svg": "e"}
+    rows = [{"concept": concept, "source": source} for source, concept in styles.items()]
+    others = {"e": {**words("apple"), "is_emoji": False}}
+    sampling = SamplingConfig(pictures_per_concept=1, related_share=0.0)
+    sampler = Sampler(Split(pictures, rows), {**CONCEPTS, **others}, sampling)
+    rng = np.random.default_rng(0)
+    drawn = np.bincount([sampler.draw(1, rng)[1][0] for _ in range(4000)], minlength=4) / 4000
+    total = 1 + sampling.icon_chance + sampling.other_chance
+    expected = np.array([1 / 1.4, 0.4 / 1.4, sampling.icon_chance, sampling.other_chance]) / total
+    np.testing.assert_allclose(drawn, expected, atol=0.03)

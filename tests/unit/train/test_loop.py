@@ -12,11 +12,11 @@ import torch
 
 from clipworks.errors import SettingsError
 from clipworks.models.clip import Clip
-from clipworks.train.batches import AbstractBatches
+from clipworks.train.batches import AbstractBatches, Batch
 from clipworks.train.journal import Journal
 from clipworks.train.loop import Trainer
 from tests.support.tiny import tiny_clip
-from tests.support.tiny_training import NoiseBatches, tiny_config, tiny_trainer
+from tests.support.tiny_training import GROUPS, NoiseBatches, tiny_config, tiny_trainer
 from tests.unit.models.tiny_models import tiny_model, tiny_resnet_config
 
 ROOT = Path(__file__).parents[3]
@@ -49,6 +49,22 @@ class BatchesUntil(AbstractBatches):
         return self._noise.batch(step)
 
 
+class NoisyFeatures(AbstractBatches):
+    """Each group has features of its own, with fresh noise over them; no pictures."""
+
+    def __init__(self, dim: int, last: int = 1000) -> None:
+        self._noise = BatchesUntil(last)
+        generator = torch.Generator().manual_seed(2)
+        self._features = torch.randn(GROUPS, dim, generator=generator)
+
+    def batch(self, step):
+        batch = self._noise.batch(step)
+        generator = torch.Generator().manual_seed(step)
+        noise = torch.randn(len(batch.groups), self._features.shape[1], generator=generator)
+        features = self._features[batch.groups] + 0.5 * noise
+        return Batch(None, batch.tokens, batch.positives, batch.groups, features)
+
+
 def test_learns_to_tell_the_groups_apart(tmp_path):
     tiny_trainer(tmp_path, tiny_config(60)).run()
     losses = [row[1] for row in log_of(tmp_path)]
@@ -72,6 +88,30 @@ def test_resumed_run_is_the_undisturbed_one(tmp_path, changes):
     resumed = tiny_trainer(tmp_path / "b", config).run()
     assert log_of(tmp_path / "b") == log_of(tmp_path / "a")
     assert [row[0] for row in log_of(tmp_path / "b")] == list(range(1, 13))
+    assert_same_weights(resumed, undisturbed)
+
+
+def test_a_locked_image_tower_stays_and_the_texts_learn(tmp_path):
+    before = tiny_clip()
+    config = tiny_config(40, lock_image=True, average_decay=0.0)
+    after = tiny_trainer(tmp_path, config, batches=NoisyFeatures(before.config.embed_dim)).run()
+    torch.testing.assert_close(
+        after.visual.state_dict(), before.visual.state_dict(), rtol=0, atol=0
+    )
+    losses = [row[1] for row in log_of(tmp_path)]
+    assert sum(losses[-5:]) < 0.7 * sum(losses[:5])
+
+
+def test_a_resumed_run_of_texts_alone_is_the_undisturbed_one(tmp_path):
+    config = tiny_config(12, lock_image=True, optimizer="muon", workers=2)
+    dim = tiny_clip().config.embed_dim
+    batches = NoisyFeatures(dim)
+    undisturbed = tiny_trainer(tmp_path / "a", config, batches=batches).run()
+    with pytest.raises(StopError):
+        stopping = NoisyFeatures(dim, last=10)
+        tiny_trainer(tmp_path / "b", config, batches=stopping).run()
+    resumed = tiny_trainer(tmp_path / "b", config, batches=batches).run()
+    assert log_of(tmp_path / "b") == log_of(tmp_path / "a")
     assert_same_weights(resumed, undisturbed)
 
 

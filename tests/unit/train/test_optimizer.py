@@ -34,6 +34,16 @@ def test_every_parameter_is_optimised_once(rule):
     assert {group["weight_decay"] for group in groups} == {0.3, 0.0}
 
 
+@pytest.mark.parametrize("rule", ["adamw", "muon"])
+def test_what_is_locked_is_not_optimised(rule):
+    model = tiny_clip()
+    model.visual.requires_grad_(False)
+    groups = [group for one in make_optimizers(model, config(rule)) for group in one.param_groups]
+    optimised = {id(parameter) for group in groups for parameter in group["params"]}
+    assert not optimised & {id(parameter) for parameter in model.visual.parameters()}
+    assert optimised >= {id(parameter) for parameter in model.text.parameters()}
+
+
 def test_muon_moves_the_matrices_of_the_blocks_at_its_own_rate():
     model = tiny_clip()
     muon, adamw = make_optimizers(model, config("muon"))
