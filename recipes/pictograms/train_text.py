@@ -43,6 +43,10 @@ class TextStageConfig:
     distractors: int = 1024
     blend: float = 0.5
 
+    def __post_init__(self) -> None:
+        if not 0 <= self.blend <= 1:
+            raise SettingsError(f"[text_stage] blend is {self.blend!r}: expected in [0, 1]")
+
 
 def features_of(run: Path, material: Material, looks: int, settings: TrainConfig) -> np.ndarray:
     """The features of all pictures, [look picture dim], computed when the stage begins."""
@@ -76,7 +80,7 @@ def train_text(tables: dict[str, Any], data: Path, run: Path) -> None:
     """Train, and write a run's files into RUN/text.
 
     Raises:
-        SettingsError: the settings do not lock the image tower.
+        SettingsError: a setting is not allowed, or the image tower is not locked.
     """
     table = dict(tables["text_stage"])
     settings = settings_from_table(TrainConfig, table.pop("train"), "[text_stage.train]")

@@ -106,6 +106,7 @@ class Trainer:
         return self._best()
 
     def _step(self, step: int, batch: Batch, towers: TowerRunner) -> dict[str, Any]:
+        assert (batch.pixels is None) == self._config.lock_image, "only a locked tower has features"
         learning_rate = learning_rate_at(step, self._config)
         set_learning_rate(self._state.optimizers, learning_rate)
         self._model.train()

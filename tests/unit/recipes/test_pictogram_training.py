@@ -4,8 +4,10 @@ import numpy as np
 import pytest
 import torch
 
+from clipworks.errors import SettingsError
 from clipworks.inputs import TextSpec, special_ids, train_bpe_tokenizer
 from clipworks.inputs.text_tokenizer import TextTokenizer
+from clipworks.train.config import TrainConfig, read_toml, settings_from_table
 from recipes.pictograms.augmentation import AugmentationConfig, augment
 from recipes.pictograms.captions import CaptionWriter
 from recipes.pictograms.feature_batches import FeatureBatches, features_of_looks
@@ -14,7 +16,8 @@ from recipes.pictograms.picture_batches import PictureBatches
 from recipes.pictograms.retrieval import NameTask
 from recipes.pictograms.sampling import Sampler, SamplingConfig, trained_concepts
 from recipes.pictograms.splits import Split
-from recipes.pictograms.train_text import blended
+from recipes.pictograms.train import DEFAULT_CONFIG
+from recipes.pictograms.train_text import TextStageConfig, blended
 from tests.support.tiny import tiny_clip
 
 NAMES = {"a": "red apple", "b": "banana", "c": "left arrow", "d": "apple"}
@@ -206,6 +209,16 @@ def test_weights_lie_between_those_before_and_after():
     shifted = {"text.projection.weight": before.text.projection.weight + 0.25}
     expected = before.state_dict() | shifted
     torch.testing.assert_close(found, expected)
+
+
+def test_the_shipped_settings_are_those_of_both_stages():
+    tables = read_toml(DEFAULT_CONFIG)
+    stage = dict(tables["text_stage"])
+    assert settings_from_table(TrainConfig, stage.pop("train"), "[text_stage.train]").lock_image
+    assert settings_from_table(TextStageConfig, stage, "[text_stage]").blend == 0.5
+    assert not settings_from_table(TrainConfig, tables["train"], "[train]").lock_image
+    with pytest.raises(SettingsError, match=r"blend is 2.0: expected in \[0, 1\]"):
+        TextStageConfig(blend=2.0)
 
 
 def test_interface_icons_come_less_often(split):
