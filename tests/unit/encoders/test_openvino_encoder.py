@@ -12,6 +12,7 @@ from clipworks.encoders.bundle_store import find_stored
 from clipworks.encoders.catalog import find_entry
 from clipworks.encoders.onnx_graph import OnnxGraph
 from clipworks.errors import BundleError, InputError
+from clipworks.inputs.text_tokenizer import TextTokenizer
 from tests.support import tiny_exports
 
 pytest.importorskip("openvino", reason="pip install 'clipworks[openvino]' brings it")
@@ -65,9 +66,10 @@ def test_an_id_outside_the_table_is_refused_although_openvino_would_take_it():
     bundle = read_bundle(find_stored("pictograms"), check_hashes=False)
     encoder = BACKENDS.load("openvino")(bundle, num_threads=1)
     tokens = np.zeros((1, bundle.card.text.context_length), np.int64)
-    tokens[0, 0] = 5119
+    vocab_size = TextTokenizer(bundle.tokenizer, bundle.card.text).vocab_size
+    tokens[0, 0] = vocab_size - 1
     assert encoder.encode_texts(tokens).shape == (1, 192)
-    for foreign in (5120, -1):
+    for foreign in (vocab_size, -1):
         tokens[0, 0] = foreign
         with pytest.raises(InputError, match="outside the model's vocabulary"):
             encoder.encode_texts(tokens)
