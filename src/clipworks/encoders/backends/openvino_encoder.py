@@ -26,6 +26,10 @@ from clipworks.extras import require
 
 ov = require("openvino", "the openvino backend")
 
+# The first array that OpenVINO takes and gives sets up its NumPy side. Where two threads do that at
+# once, each waits for the other for ever; an import is one thread's business.
+np.array(ov.Tensor(np.zeros(1, np.float32)).data)
+
 _HINTS = {"fp32": "f32", "bf16": "bf16", "fp16": "f16", "int8": "f32"}
 _CAPABILITIES = {"fp32": "FP32", "bf16": "BF16", "fp16": "FP16", "int8": "INT8"}
 _DTYPES: dict[str, type[np.generic]] = {
