@@ -6,7 +6,6 @@ Runs in the peer's own environment, with clipworks's `src` on PYTHONPATH for tha
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -141,16 +140,17 @@ def open_onnxruntime(given: dict[str, Any], num_threads: int) -> tuple[str, Enco
 
 
 def prepare_torch(num_threads: int) -> Any:  # noqa: ANN401 - the module
-    """Import torch, and give torchvision the two names that its CPU-less wheel misses."""
+    """Import torch, and see that torchvision can be imported after it."""
     import torch
 
-    global _operators  # keeps the names alive
-    _operators = torch.library.Library("torchvision", "FRAGMENT")
     try:
+        import torchvision  # noqa: F401
+    except RuntimeError:
+        # Its wheel from PyPI misses two names beside a CPU build of torch; nobody calls them here.
+        global _operators  # keeps them alive
+        _operators = torch.library.Library("torchvision", "FRAGMENT")
         _operators.define("nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
         _operators.define("qnms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
-    except RuntimeError as error:  # an environment whose start-up file defines them already
-        print(error, file=sys.stderr)
     if num_threads:
         torch.set_num_threads(num_threads)
     return torch

@@ -195,7 +195,6 @@ def results_table(rows: Sequence[BenchRow]) -> Table:
     for name in (
         "batch",
         "rows/s",
-        "spread",
         "ratio",
         "p50 ms",
         "p99 ms",

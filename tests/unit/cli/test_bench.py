@@ -3,7 +3,8 @@ import json
 
 import pytest
 
-from clipworks.cli.bench import bench
+from clipworks.bench.bench_report import BenchRow
+from clipworks.cli.bench import bench, results_table
 from clipworks.errors import SettingsError
 from tests.support.commands import run
 
@@ -47,3 +48,21 @@ def test_batches_are_whole_numbers(batches, tiny_bundle_folder):
 def test_towers_are_known_by_name(tiny_bundle_folder):
     with pytest.raises(SettingsError, match="image, text, both"):
         run(bench, tiny_bundle_folder, "--tower", "audio")
+
+
+def test_every_column_has_its_figure():
+    row = BenchRow(
+        "m", "onnx", "fp32", "image", 8, 20.5, 19, 21, 1.25, 1, 2, 3, 0.5, 4_000_000, 1.0
+    )
+    table = results_table([row, row])
+    figures = {str(column.header): next(iter(column.cells)) for column in table.columns}
+    assert figures == {
+        "batch": "8",
+        "rows/s": "20.5",
+        "ratio": "1.25",
+        "p50 ms": "1.0",
+        "p99 ms": "3.0",
+        "load s": "0.50",
+        "MB": "4",
+        "cosine": "1.00000",
+    }
