@@ -27,7 +27,14 @@ CASES = [
     "kserve-http",
     "kserve-grpc",
     "tensorrt-stand-in",
-    pytest.param("torch-compile", marks=pytest.mark.slow),
+    pytest.param(
+        "torch-compile",
+        marks=[
+            pytest.mark.slow,
+            # torch's compiler imports modules of its own that torch has deprecated
+            pytest.mark.filterwarnings("ignore:.torch.jit.script_method.:DeprecationWarning"),
+        ],
+    ),
     pytest.param("tensorrt", marks=pytest.mark.gpu),
 ]
 MODELS = ["tiny", "pictograms"]
