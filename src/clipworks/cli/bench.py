@@ -224,31 +224,41 @@ def _figures(row: BenchRow) -> list[str]:
 def _write(rows: Sequence[BenchRow], out: Path) -> None:
     from dataclasses import asdict
 
-    from clipworks.bench.bench_report import pareto_front, write_csv
+    from clipworks.bench.bench_report import write_csv
+    from clipworks.errors import MissingExtraError
     from clipworks.files import write_json_atomic
-    from clipworks.plots.pareto_plot import ParetoPoint, draw_pareto
 
     write_json_atomic(out / "bench.json", [asdict(row) for row in rows])
     write_csv(out / "bench.csv", rows)
-    for tower in dict.fromkeys(row.tower for row in rows):
-        shown = [row for row in rows if row.tower == tower and row.min_cosine is not None]
-        best = pareto_front(shown)
-        points = [
-            ParetoPoint(
-                label=f"{row.precision}, {row.batch_size}",
-                series=f"{row.model} {row.backend}",
-                speed=row.rows_per_s,
-                error=1 - (row.min_cosine or 0.0),
-                is_best=row in best,
-            )
-            for row in shown
-        ]
-        if points:
-            draw_pareto(
-                points,
-                [out / f"bench_{tower}.svg", out / f"bench_{tower}.png"],
-                title=f"The {tower} tower; each point says its precision and batch size",
-                speed=f"{tower}s a second",
-                error="1 - the lowest cosine to the reference",
-            )
-    typer.echo(f"{out}: bench.json, bench.csv and figures", err=True)
+    typer.echo(f"{out}: bench.json, bench.csv", err=True)
+    try:
+        for tower in dict.fromkeys(row.tower for row in rows):
+            _draw([row for row in rows if row.tower == tower], out, tower)
+    except MissingExtraError as error:
+        typer.echo(f"clipworks: {error}", err=True)  # the figures are the lesser part
+
+
+def _draw(rows: Sequence[BenchRow], out: Path, tower: str) -> None:
+    from clipworks.bench.bench_report import pareto_front
+    from clipworks.plots.pareto_plot import ParetoPoint, draw_pareto
+
+    shown = [row for row in rows if row.min_cosine is not None]
+    best = pareto_front(shown)
+    points = [
+        ParetoPoint(
+            label=f"{row.precision}, {row.batch_size}",
+            series=f"{row.model} {row.backend}",
+            speed=row.rows_per_s,
+            error=1 - (row.min_cosine or 0.0),
+            is_best=row in best,
+        )
+        for row in shown
+    ]
+    if points:
+        draw_pareto(
+            points,
+            [out / f"bench_{tower}.svg", out / f"bench_{tower}.png"],
+            title=f"The {tower} tower; each point says its precision and batch size",
+            speed=f"{tower}s a second",
+            error="1 - the lowest cosine to the reference",
+        )

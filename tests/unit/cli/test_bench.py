@@ -1,5 +1,6 @@
 import csv
 import json
+import sys
 
 import pytest
 
@@ -37,6 +38,16 @@ def test_what_fails_is_named_and_the_rest_is_shown(tiny_bundle_folder):
 
 def test_when_all_fail_so_does_the_command(tiny_bundle_folder):
     run(bench, tiny_bundle_folder, "--backends", "nosuch", "--batches", 1, *QUICK, exit_code=1)
+
+
+def test_without_matplotlib_the_figures_alone_are_missing(
+    tiny_bundle_folder, tmp_path, monkeypatch
+):
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    out = tmp_path / "out"
+    result = run(bench, tiny_bundle_folder, "--batches", 1, "--out", out, *QUICK)
+    assert "pip install 'clipworks[plots]'" in result.stderr
+    assert sorted(path.name for path in out.iterdir()) == ["bench.csv", "bench.json"]
 
 
 @pytest.mark.parametrize("batches", ["0", "a", "1,-2", ","])
