@@ -55,6 +55,7 @@ def draw_pareto(
     """
     require("matplotlib", "drawing a figure")
     from matplotlib.figure import Figure
+    from matplotlib.ticker import StrMethodFormatter
 
     figure = Figure(figsize=(8, 5), layout="constrained")
     axes = figure.add_subplot()
@@ -62,6 +63,9 @@ def draw_pareto(
     axes.set(xscale="log", yscale="log", xlabel=speed, ylabel=error)
     axes.set_title(title, loc="left", fontsize=11)
     axes.invert_yaxis()
+    for one in (axes.xaxis.set_major_formatter, axes.xaxis.set_minor_formatter):
+        one(StrMethodFormatter("{x:,g}"))
+    axes.tick_params(axis="x", which="both", labelsize=8)
     axes.margins(0.12)
     axes.grid(which="major", color="#dddddd", linewidth=0.6)
     axes.spines[["top", "right"]].set_visible(False)
@@ -87,9 +91,10 @@ def _draw_points(axes: Axes, points: Sequence[ParetoPoint]) -> None:
             label=series,
             zorder=2,
         )
-    for point in points:
+    for number, point in enumerate(sorted(points, key=lambda point: point.speed)):
         place = (point.speed, _drawn(point))
-        axes.annotate(point.label, place, (5, 4), textcoords="offset points", fontsize=7)
+        beside = (4, 5 if number % 2 else -11)  # neighbours above and below in turn
+        axes.annotate(point.label, place, beside, textcoords="offset points", fontsize=7)
 
 
 def _drawn(point: ParetoPoint) -> float:
