@@ -104,11 +104,8 @@ def make_open_clip(draw: Draw, folder: Path) -> Peer:
     separate = bool(draw.integers(2)) or config["text_cfg"].get("proj_type") == "none"
     factory = open_clip.CustomTextCLIP if separate else open_clip.CLIP
     model = randomize(factory(**config), draw)
-    save_file(model.state_dict(), folder / "open_clip_model.safetensors")
-    (folder / "open_clip_config.json").write_text(json.dumps({"model_cfg": config}))
-    pooled_at_end = config["text_cfg"].get("pool_type") == "eos"
-    special_id = config["text_cfg"]["eos_id"] if pooled_at_end else _vocab(config) - 1
-    return Peer(folder, config, features_of_open_clip(model), special_id)
+    save_open_clip(model, config, folder)
+    return Peer(folder, config, features_of_open_clip(model), special_id_of(config))
 
 
 def make_openai(draw: Draw, folder: Path) -> Peer:
@@ -126,20 +123,8 @@ def make_openai(draw: Draw, folder: Path) -> Peer:
     sizes = {name: config["text_cfg"][name] for name in ("layers", "context_length", "vocab_size")}
     config["text_cfg"] = {**sizes, "width": 64 * heads, "heads": heads}
     model = randomize(open_clip.CLIP(**config), draw)
-    for parameter in model.parameters():
-        parameter.data = parameter.data.half().float()
-    state = {
-        name: tensor.half() if tensor.ndim > 1 else tensor
-        for name, tensor in model.state_dict().items()
-    }
-    for name, number in (
-        ("input_resolution", config["vision_cfg"]["image_size"]),
-        ("context_length", sizes["context_length"]),
-        ("vocab_size", sizes["vocab_size"]),
-    ):
-        state[name] = torch.tensor(number)
-    torch.jit.save(torch.jit.script(Tree(state).eval()), folder / "model.pt")
-    return Peer(folder, config, features_of_open_clip(model), _vocab(config) - 1)
+    save_openai(model, config, folder)
+    return Peer(folder, config, features_of_open_clip(model), special_id_of(config))
 
 
 def make_huggingface(draw: Draw, folder: Path) -> Peer:
@@ -290,6 +275,35 @@ def features_of_open_clip(model: nn.Module) -> Callable[[Tensor, Tensor], tuple[
     return lambda pixels, tokens: (model.encode_image(pixels), model.encode_text(tokens))
 
 
+def special_id_of(config: dict[str, Any]) -> int:
+    """The token at which the texts of `compare` are pooled."""
+    text = config["text_cfg"]
+    return text["eos_id"] if text.get("pool_type") == "eos" else text["vocab_size"] - 1
+
+
+def save_open_clip(model: nn.Module, config: dict[str, Any], folder: Path) -> None:
+    """As open_clip's folders have it."""
+    save_file(model.state_dict(), folder / "open_clip_model.safetensors")
+    (folder / "open_clip_config.json").write_text(json.dumps({"model_cfg": config}))
+
+
+def save_openai(model: nn.Module, config: dict[str, Any], folder: Path) -> None:
+    """Round a model to halves, and write it as OpenAI's archives have it."""
+    for parameter in model.parameters():
+        parameter.data = parameter.data.half().float()
+    state = {
+        name: tensor.half() if tensor.ndim > 1 else tensor
+        for name, tensor in model.state_dict().items()
+    }
+    for name, number in (
+        ("input_resolution", config["vision_cfg"]["image_size"]),
+        ("context_length", config["text_cfg"]["context_length"]),
+        ("vocab_size", config["text_cfg"]["vocab_size"]),
+    ):
+        state[name] = torch.tensor(number)
+    torch.jit.save(torch.jit.script(Tree(state).eval()), folder / "model.pt")
+
+
 class Tree(nn.Module):
     """A module with a given state dict, for TorchScript to save."""
 
@@ -310,10 +324,6 @@ class Tree(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """TorchScript asks for one."""
         return x
-
-
-def _vocab(config: dict[str, Any]) -> int:
-    return config["text_cfg"]["vocab_size"]
 
 
 if __name__ == "__main__":

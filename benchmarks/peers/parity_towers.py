@@ -6,14 +6,21 @@ options of a block that no published weights have.
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 import parity
 import torch
-from parity import Draw, Peer, Tree, draw_open_clip, features_of_open_clip, randomize
-from safetensors.torch import save_file
+from parity import (
+    Draw,
+    Peer,
+    draw_open_clip,
+    features_of_open_clip,
+    randomize,
+    save_open_clip,
+    save_openai,
+    special_id_of,
+)
 from torch import Tensor, nn
 
 # After parity, which defines what torchvision's absent operators are.
@@ -41,7 +48,7 @@ def make_coca(draw: Draw, folder: Path) -> Peer:
     sizes = {name: text[name] for name in ("context_length", "vocab_size", "width", "heads")}
     config["multimodal_cfg"] = {**sizes, "layers": 1, "attn_pooler_heads": heads}
     model = randomize(CoCa(**config), draw)
-    write(model, config, folder)
+    save_open_clip(model, config, folder)
 
     def features(pixels: Tensor, tokens: Tensor) -> tuple[Tensor, Tensor]:
         images = model.encode_image(pixels, normalize=False)
@@ -61,7 +68,7 @@ def make_pools(draw: Draw, folder: Path) -> Peer:
         "attn_pooler_queries": int(draw.integers(1, 9)),
     }
     model = randomize(open_clip.CLIP(**config), draw)
-    write(model, config, folder)
+    save_open_clip(model, config, folder)
 
     def features(pixels: Tensor, tokens: Tensor) -> tuple[Tensor, Tensor]:
         return model.encode_image(pixels).squeeze(1), model.encode_text(tokens)
@@ -78,7 +85,7 @@ def make_extras(draw: Draw, folder: Path) -> Peer:
     for name, parameter in model.named_parameters():
         if name.endswith("head_scale"):  # where randomize takes it for a matrix
             parameter.data = 1 + 0.2 * parameter.data
-    write(model, config, folder)
+    save_open_clip(model, config, folder)
     return Peer(folder, config, features_of_open_clip(model), special_id_of(config))
 
 
@@ -86,7 +93,7 @@ def make_resnet(draw: Draw, folder: Path) -> Peer:
     """A ResNet of drawn depth and width."""
     config = draw_resnet(draw)
     model = randomize_resnet(open_clip.CLIP(**config), draw)
-    write(model, config, folder)
+    save_open_clip(model, config, folder)
     return Peer(folder, config, features_of_open_clip(model), special_id_of(config))
 
 
@@ -99,19 +106,7 @@ def make_openai_resnet(draw: Draw, folder: Path) -> Peer:
     config["vision_cfg"] |= {"head_width": 64, "width": int(draw.choice([8, 10]))}
     config.pop("init_logit_bias", None)
     model = randomize_resnet(open_clip.CLIP(**config), draw)
-    for parameter in model.parameters():
-        parameter.data = parameter.data.half().float()
-    state = {
-        name: tensor.half() if tensor.ndim > 1 else tensor
-        for name, tensor in model.state_dict().items()
-    }
-    for name, number in (
-        ("input_resolution", config["vision_cfg"]["image_size"]),
-        ("context_length", sizes["context_length"]),
-        ("vocab_size", sizes["vocab_size"]),
-    ):
-        state[name] = torch.tensor(number)
-    torch.jit.save(torch.jit.script(Tree(state).eval()), folder / "model.pt")
+    save_openai(model, config, folder)
     return Peer(folder, config, features_of_open_clip(model), special_id_of(config))
 
 
@@ -144,18 +139,6 @@ def randomize_resnet(model: nn.Module, draw: Draw) -> nn.Module:
         elif name.endswith("running_var"):
             buffer.copy_(0.5 + torch.rand(buffer.shape, generator=generator))
     return model
-
-
-def write(model: nn.Module, config: dict[str, Any], folder: Path) -> None:
-    """As open_clip's folders have it."""
-    save_file(model.state_dict(), folder / "open_clip_model.safetensors")
-    (folder / "open_clip_config.json").write_text(json.dumps({"model_cfg": config}))
-
-
-def special_id_of(config: dict[str, Any]) -> int:
-    """The token at which the texts of `compare` are pooled."""
-    text = config["text_cfg"]
-    return text["eos_id"] if text.get("pool_type") == "eos" else text["vocab_size"] - 1
 
 
 MAKERS = {

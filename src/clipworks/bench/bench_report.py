@@ -15,6 +15,7 @@ import numpy as np
 
 from clipworks.bench.rounds import HeatResults
 from clipworks.bench.timing import Tower
+from clipworks.export.parity import row_cosines
 from clipworks.files import atomic_path
 
 
@@ -108,8 +109,7 @@ def _paces(results: HeatResults) -> list[float]:
 def _cosines(rows: np.ndarray | None, reference: np.ndarray | None) -> np.ndarray | None:
     if rows is None or reference is None or rows.shape != reference.shape:
         return None
-    norms = np.linalg.norm(rows, axis=1) * np.linalg.norm(reference, axis=1)
-    return (rows * reference).sum(axis=1) / norms
+    return row_cosines(rows, reference)
 
 
 def pareto_front(rows: Sequence[BenchRow]) -> list[BenchRow]:

@@ -78,11 +78,12 @@ def bench(
     wanted = [None if word == "own" else word for word in _words(precisions)]
     bundles = [pull_model(name) for name in models or ["pictograms"]]
     pairs = list(cross(bundles, _words(backends), wanted, device))
+    paths = _find_pictures(pictures)
     with tempfile.TemporaryDirectory(prefix="clipworks-bench-") as scratch:
         heats = [
             heat
             for name in _TOWERS[tower]
-            for heat in _make_heats(pairs, name, sizes, _find_pictures(pictures), Path(scratch))
+            for heat in _make_heats(pairs, name, sizes, paths, Path(scratch))
         ]
         rows = make_report(_run(heats, rounds, seconds, threads))
     _show(rows, json=json)
