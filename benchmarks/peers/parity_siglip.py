@@ -7,7 +7,6 @@ towers. Leaves with 1 where anything differs by more than the tolerance.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,6 @@ from typing import Any
 import parity
 import torch
 from parity import Draw, Peer, draw_huggingface_blocks, draw_text_cfg, randomize
-from safetensors.torch import save_file
 from torch import Tensor
 from torch.nn.functional import gelu
 
@@ -97,8 +95,7 @@ def make_open_clip(draw: Draw, folder: Path) -> Peer:
         "text_cfg": text,
     }
     model = randomize(open_clip.CustomTextCLIP(**config), draw)
-    save_file(model.state_dict(), folder / "open_clip_model.safetensors")
-    (folder / "open_clip_config.json").write_text(json.dumps({"model_cfg": config}))
+    parity.save_open_clip(model, config, folder)
     hints = CheckpointHints(vision_heads=heads, vision_activation=act, norm_eps=NORM_EPS)
     return Peer(folder, config, parity.features_of_open_clip(model), 1, hints)
 
