@@ -19,11 +19,15 @@ _EXTRA_OF_MODULE = {
     "open_clip": "open_clip",
     "openvino": "openvino",
     "pillow_heif": "heif",
+    "pymilvus": "milvus",
+    "pyspark": "spark",
+    "ray": "ray",
     "sentencepiece": "torch",
     "tensorrt": "tensorrt",
     "timm": "open_clip",
     "torch": "torch",
     "transformers": "open_clip",
+    "umap": "map",
     "urllib3": "kserve",
 }
 
