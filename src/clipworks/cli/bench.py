@@ -113,7 +113,7 @@ def _find_pictures(folder: Path | None) -> list[Path]:
 
     if folder is None:
         return packaged_pictures()[:_MOST_PICTURES]
-    return [Path(s.image_path) for s in list_folder(folder).samples[:_MOST_PICTURES]]
+    return [Path(s.name) for s in list_folder(folder).samples[:_MOST_PICTURES]]
 
 
 def _make_heats(

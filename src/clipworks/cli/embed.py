@@ -96,13 +96,15 @@ def _run(
     folder: Path, out: Path, *, model: str, how: RunOptions, settings: EmbedSettings
 ) -> EmbedReport:
     from clipworks.cli.model_option import load_model, pull_model
+    from clipworks.data.sources.folder_source import FolderSource
     from clipworks.embed.job import open_job
     from clipworks.embed.outcome import sum_up
     from clipworks.embed.pipeline import run_job
     from clipworks.encoders.computed_precision import card_at
 
+    source = FolderSource(folder, partition_size=settings.partition_size)
     bundle = pull_model(model)
-    with open_job(folder, out, card_at(bundle.card, how.precision), settings) as job:
+    with open_job(source, out, card_at(bundle.card, how.precision), settings) as job:
         if not job.pending:
             return sum_up(job)
         embedder = load_model(bundle, how)

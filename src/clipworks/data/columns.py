@@ -14,8 +14,7 @@ from typing import Any
 import pyarrow as pa
 
 from clipworks.data.embedding_folder import CAPTION_COLUMN, IMAGE_PATH_COLUMN
-from clipworks.data.samples import Sample, read_fields, storable
-from clipworks.errors import InputError
+from clipworks.data.samples import storable
 
 _TYPES = {
     "bool": pa.bool_(),
@@ -35,17 +34,15 @@ class MetadataRow:
     fields: Mapping[str, Any]
 
 
-def find_columns(samples: Iterable[Sample]) -> dict[str, str]:
-    """Read every sample's fields, and name their columns and types in the order met.
+def find_columns(records: Iterable[Mapping[str, Any]]) -> dict[str, str]:
+    """Name the columns and types of some samples' fields, in the order met.
 
     Fields that bear the name of the path's or the caption's column are left out, as clip-retrieval
-    does. Files that cannot be read have no say.
+    does.
     """
     found: dict[str, str | None] = {}
-    for sample in samples:
-        if sample.fields_path is None:
-            continue
-        for name, value in _readable_fields(sample.fields_path).items():
+    for fields in records:
+        for name, value in fields.items():
             found[name] = _widen(found.get(name), value)
     for taken in (IMAGE_PATH_COLUMN, CAPTION_COLUMN):
         found.pop(taken, None)
@@ -62,13 +59,6 @@ def metadata_table(rows: Sequence[MetadataRow], columns: Mapping[str, str]) -> p
         values = [_as_type(row.fields.get(name), kind) for row in rows]
         arrays[name] = pa.array(values, _TYPES[kind])
     return pa.table(arrays)
-
-
-def _readable_fields(path: str) -> dict[str, Any]:
-    try:
-        return read_fields(path)
-    except InputError:
-        return {}  # reported where the sample itself is read
 
 
 def _widen(known: str | None, value: object) -> str | None:

@@ -50,9 +50,10 @@ class Manifest:
         settings: what else decides the folder's content: options of `clipworks embed` by name.
         source: where the samples came from, for people.
         num_partitions: how many there will be when the folder is complete.
-        num_samples: in the listing, before any is skipped.
-        listing_digest: a hash over the samples' names, in order.
-        columns: of the metadata, after the path and the caption: each name with its type.
+        num_samples: in the source, before any is skipped; None where it does not tell.
+        listing_digest: a hash over what decides the samples and their order.
+        columns: of the metadata, after the path and the caption: each name with its type. None
+            where each partition has its own.
         format_version: of this layout.
     """
 
@@ -62,9 +63,9 @@ class Manifest:
     settings: dict[str, Any]
     source: str
     num_partitions: int
-    num_samples: int
+    num_samples: int | None
     listing_digest: str
-    columns: dict[str, str] = field(default_factory=dict)
+    columns: dict[str, str] | None = field(default_factory=dict)
     format_version: int = FORMAT_VERSION
 
     def to_json(self) -> dict[str, Any]:

@@ -2,28 +2,44 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
+from typing import TypeVar, final
 
 from clipworks.data.samples import Sample
+from clipworks.data.sources.source import AbstractPartition
+
+T = TypeVar("T")
 
 
-@dataclass(frozen=True)
-class Partition:
-    """Some samples that follow each other.
+@final
+class ListedPartition(AbstractPartition):
+    """Samples that are listed already.
 
-    Attributes:
+    Args:
         number: counted from 0.
         samples: in the order of their rows.
     """
 
-    number: int
-    samples: Sequence[Sample]
+    def __init__(self, number: int, samples: Sequence[Sample]) -> None:
+        self._number = number
+        self._samples = samples
 
-    def batches(self, size: int) -> Iterator[Sequence[Sample]]:
-        """Cut the samples into batches; a batch never spans two partitions."""
-        for start in range(0, len(self.samples), size):
-            yield self.samples[start : start + size]
+    @property
+    def number(self) -> int:
+        """Counted from 0."""
+        return self._number
+
+    def samples(self) -> Iterator[Sample]:
+        """Go through the list."""
+        return iter(self._samples)
+
+
+def split_batches(items: Iterable[T], size: int) -> Iterator[list[T]]:
+    """Cut items into lists of `size`, the last one perhaps smaller."""
+    iterator = iter(items)
+    while batch := list(islice(iterator, size)):
+        yield batch
 
 
 def count_partitions(num_samples: int, size: int) -> int:
@@ -31,6 +47,6 @@ def count_partitions(num_samples: int, size: int) -> int:
     return -(-num_samples // size)
 
 
-def get_partition(samples: Sequence[Sample], size: int, number: int) -> Partition:
+def get_partition(samples: Sequence[Sample], size: int, number: int) -> ListedPartition:
     """Cut out partition `number`."""
-    return Partition(number, samples[number * size : (number + 1) * size])
+    return ListedPartition(number, samples[number * size : (number + 1) * size])

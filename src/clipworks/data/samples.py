@@ -1,52 +1,60 @@
-"""A sample: one picture, and the caption and the further fields that lie beside it.
-
-Paths are plain strings: there may be millions of them, and a name that is no UTF-8 stays intact.
-"""
+"""A sample: a picture, a caption and further fields, or what there is of them."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
+from clipworks.data.contents import Content, read_content
 from clipworks.errors import InputError
 
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """Where one sample's parts lie.
+    """One sample as its source gives it; whoever needs a part reads it.
 
     Attributes:
-        image_path: absolute.
-        caption_path: a text file, or None.
-        fields_path: a JSON file with an object in it, or None.
+        name: what the metadata and the errors call it, unique in its source: a picture's absolute
+            path, for example.
+        image: the picture's file; None where there is none.
+        caption: a text, or the text file that holds it.
+        fields: flat, or the file of a JSON object.
     """
 
-    image_path: str
-    caption_path: str | None = None
-    fields_path: str | None = None
+    name: str
+    image: Content | None = None
+    caption: Content | str | None = None
+    fields: Content | Mapping[str, Any] | None = None
 
 
-def read_caption(path: str) -> str | None:
+def read_caption(caption: Content | str | None) -> str | None:
     """Read a caption, without the space around it; None where there is nothing but space.
 
     Bytes that are no UTF-8 become the replacement character.
 
     Raises:
-        InputError: the file cannot be read; the message leaves the path out.
+        InputError: the file cannot be read; the message leaves its place out.
     """
-    return _read_bytes(path).decode("utf-8-sig", errors="replace").strip() or None
+    if caption is None:
+        return None
+    if not isinstance(caption, str):
+        caption = read_content(caption).decode("utf-8-sig", errors="replace")
+    return caption.strip() or None
 
 
-def read_fields(path: str) -> dict[str, Any]:
+def read_fields(fields: Content | Mapping[str, Any] | None) -> Mapping[str, Any]:
     """Read a JSON object, flattened: `{"a": {"b": 1}}` is `{"a.b": 1}`.
 
     Raises:
-        InputError: the file cannot be read as such; the message leaves the path out.
+        InputError: the file cannot be read as such; the message leaves its place out.
     """
-    raw = _read_bytes(path)
+    if fields is None:
+        return {}
+    if isinstance(fields, Mapping):
+        return fields
+    raw = read_content(fields)
     try:
         content = json.loads(raw)
         if isinstance(content, dict):
@@ -59,13 +67,6 @@ def read_fields(path: str) -> dict[str, Any]:
 def storable(text: str) -> str:
     r"""The text as UTF-8 can hold it: bytes of a file name that are no UTF-8 become `\udc..`."""
     return text.encode("utf-8", errors="backslashreplace").decode("utf-8")
-
-
-def _read_bytes(path: str) -> bytes:
-    try:
-        return Path(path).read_bytes()
-    except OSError as error:
-        raise InputError(f"cannot be read: {error.strerror or error}") from error
 
 
 def _flatten(content: dict[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:

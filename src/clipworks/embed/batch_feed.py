@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import final
 
+from clipworks.data.partitions import split_batches
 from clipworks.data.samples import Sample
 from clipworks.embed.job import EmbedJob
 from clipworks.embed.worker import BatchRows
@@ -18,21 +19,23 @@ class Gathering:
 
     Args:
         number: of the partition.
-        num_batches: how many are to come.
     """
 
-    def __init__(self, number: int, num_batches: int) -> None:
+    def __init__(self, number: int) -> None:
         self.number = number
         self._lock = threading.Lock()
-        self._missing = num_batches
+        self._count: int | None = None
         self._batches: dict[int, BatchRows] = {}
+
+    def expect(self, count: int) -> None:
+        """Say how many batches there are; this is known before the last of them is given out."""
+        self._count = count
 
     def add(self, place: int, rows: BatchRows) -> list[BatchRows] | None:
         """Take a batch's rows; with the last batch, give all of them in order."""
         with self._lock:
             self._batches[place] = rows
-            self._missing -= 1
-            if self._missing:
+            if len(self._batches) != self._count:
                 return None
             return [self._batches[place] for place in sorted(self._batches)]
 
@@ -77,7 +80,12 @@ class BatchFeed:
 
 def _tasks(job: EmbedJob) -> Iterator[BatchTask]:
     for number in job.pending:
-        batches = list(job.partition(number).batches(job.settings.batch_size))
-        gathering = Gathering(number, len(batches))
-        for place, samples in enumerate(batches):
-            yield BatchTask(gathering, place, samples)
+        gathering = Gathering(number)
+        samples = job.source.partition(number).samples()
+        batches = split_batches(samples, job.settings.batch_size)
+        batch, place = next(batches, []), 0  # an empty partition has one batch, without samples
+        while (following := next(batches, None)) is not None:
+            yield BatchTask(gathering, place, batch)
+            batch, place = following, place + 1
+        gathering.expect(place + 1)
+        yield BatchTask(gathering, place, batch)

@@ -11,7 +11,6 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from clipworks.data.columns import find_columns
 from clipworks.data.embedding_folder import (
     ERRORS_FOLDER,
     IMAGE_FOLDER,
@@ -24,14 +23,11 @@ from clipworks.data.embedding_folder import (
     read_manifest,
     write_manifest,
 )
-from clipworks.data.partitions import Partition, count_partitions, get_partition
-from clipworks.data.samples import storable
-from clipworks.data.sources.folder_source import FolderListing, list_folder
+from clipworks.data.sources.source import AbstractSource
 from clipworks.embed.embed_settings import EmbedSettings
 from clipworks.embed.folder_lock import hold_folder
 from clipworks.encoders.bundle import BundleCard
 from clipworks.errors import FolderError, ModelMismatchError, SettingsError
-from clipworks.extras import require
 from clipworks.files import remove_partial_files
 
 _SUBFOLDERS = (IMAGE_FOLDER, TEXT_FOLDER, METADATA_FOLDER, ERRORS_FOLDER, STATS_FOLDER)
@@ -43,49 +39,40 @@ class EmbedJob:
 
     Attributes:
         folder: is written.
-        listing: is read.
+        source: is read.
         manifest: says what was agreed.
         settings: of this run.
         pending: numbers of the partitions that are still to be made.
     """
 
     folder: Path
-    listing: FolderListing
+    source: AbstractSource
     manifest: Manifest
     settings: EmbedSettings
     pending: list[int]
 
-    def partition(self, number: int) -> Partition:
-        """One of the partitions."""
-        return get_partition(self.listing.samples, self.settings.partition_size, number)
-
 
 @contextmanager
 def open_job(
-    source: Path, folder: Path, card: BundleCard, settings: EmbedSettings
+    source: AbstractSource, folder: Path, card: BundleCard, settings: EmbedSettings
 ) -> Iterator[EmbedJob]:
     """Begin a folder, or go on with it; nobody else can until the block ends.
 
     The model itself is not needed yet, only its card.
 
     Raises:
-        FolderError: the source has no pictures, or the folder is in use, damaged, another
-            program's, or cannot be written.
+        FolderError: the folder is in use, damaged, another program's, or cannot be written.
         ModelMismatchError: the folder was begun with another model.
         SettingsError: it was begun with other settings, or the source has changed since.
-        MissingExtraError: there are pictures that an optional library reads.
     """
-    listing = list_folder(source)
-    if any(s.image_path.lower().endswith((".heic", ".heif")) for s in listing.samples):
-        require("pillow_heif", "reading HEIC pictures")
     with ExitStack() as held:
         with explaining_storage(folder):
             folder.mkdir(parents=True, exist_ok=True)
             held.enter_context(hold_folder(folder))
-            manifest = _agree(folder, listing, card, settings)
+            manifest = _agree(folder, source, card, settings)
             _sweep(folder)
         pending = missing_partitions(folder, manifest)
-        yield EmbedJob(folder, listing, manifest, settings, pending)
+        yield EmbedJob(folder, source, manifest, settings, pending)
 
 
 @contextmanager
@@ -101,11 +88,11 @@ def explaining_storage(folder: Path) -> Iterator[None]:
 
 
 def _agree(
-    folder: Path, listing: FolderListing, card: BundleCard, settings: EmbedSettings
+    folder: Path, source: AbstractSource, card: BundleCard, settings: EmbedSettings
 ) -> Manifest:
     manifest = read_manifest(folder)
     if manifest is None:
-        return _begin(folder, listing, card, settings)
+        return _begin(folder, source, card, settings)
     if manifest.fingerprint != card.fingerprint:
         raise ModelMismatchError(
             f"{folder} was begun with the model {manifest.model} ({manifest.fingerprint}), not "
@@ -117,21 +104,27 @@ def _agree(
             raise SettingsError(
                 f"{folder} was begun with {name} {begun}, not {value}: use that, or another folder"
             )
-    if manifest.source != storable(str(listing.folder)):
+    if manifest.source != source.description:
         raise SettingsError(
-            f"{folder} was begun from {manifest.source}, not {listing.folder}: use another folder"
+            f"{folder} was begun from {manifest.source}, not {source.description}: use another "
+            "folder"
         )
-    if manifest.listing_digest != listing.digest:
+    if manifest.listing_digest != source.digest:
         raise SettingsError(
-            f"{listing.folder} has changed since {folder} was begun (it had "
-            f"{manifest.num_samples} pictures, and has {len(listing.samples)}, or their names, "
-            "captions or JSON files are others): embed it into another folder"
+            f"{source.description} has changed since {folder} was begun{_counts(manifest, source)}"
+            ": embed it into another folder"
         )
     return manifest
 
 
+def _counts(manifest: Manifest, source: AbstractSource) -> str:
+    if manifest.num_samples == source.num_samples:
+        return " (names of samples, captions or fields are others)"
+    return f" (it had {manifest.num_samples} samples, and has {source.num_samples})"
+
+
 def _begin(
-    folder: Path, listing: FolderListing, card: BundleCard, settings: EmbedSettings
+    folder: Path, source: AbstractSource, card: BundleCard, settings: EmbedSettings
 ) -> Manifest:
     for name in _SUBFOLDERS:
         if (folder / name).exists():
@@ -144,11 +137,11 @@ def _begin(
         fingerprint=card.fingerprint,
         embedding_dim=card.embedding_dim,
         settings=settings.deciding,
-        source=storable(str(listing.folder)),
-        num_partitions=count_partitions(len(listing.samples), settings.partition_size),
-        num_samples=len(listing.samples),
-        listing_digest=listing.digest,
-        columns=find_columns(listing.samples),
+        source=source.description,
+        num_partitions=source.num_partitions,
+        num_samples=source.num_samples,
+        listing_digest=source.digest,
+        columns=None if source.columns is None else dict(source.columns),
     )
     write_manifest(folder, manifest)
     return manifest

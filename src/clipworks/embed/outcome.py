@@ -18,12 +18,12 @@ class EmbedProgress:
 
     Attributes:
         done: embedded or skipped, those of earlier runs included.
-        total: of the whole folder.
+        total: of the whole folder; None where the source does not tell.
         skipped: of those that are done.
     """
 
     done: int
-    total: int
+    total: int | None
     skipped: int
 
 
@@ -112,7 +112,7 @@ def sum_up(job: EmbedJob, *, seconds: float = 0.0, handled: int = 0) -> EmbedRep
         source=manifest.source,
         model=manifest.model,
         fingerprint=manifest.fingerprint,
-        samples=manifest.num_samples,
+        samples=manifest.num_samples or totals.embedded + totals.skipped,
         embedded=totals.embedded,
         skipped=totals.skipped,
         incomplete=totals.incomplete,

@@ -12,14 +12,14 @@ from typing import Any
 import numpy as np
 import pyarrow.parquet as pq
 
-from clipworks.data.columns import metadata_table
+from clipworks.data.columns import find_columns, metadata_table
 from clipworks.data.embedding_folder import PartitionFiles
 from clipworks.embed.worker import BatchRows, Fault, Rows
 from clipworks.files import write_bytes_atomic, write_json_atomic
 
 
 def write_partition(
-    files: PartitionFiles, batches: Sequence[BatchRows], columns: Mapping[str, str]
+    files: PartitionFiles, batches: Sequence[BatchRows], columns: Mapping[str, str] | None
 ) -> None:
     """Write a partition's batches, given in order, as one.
 
@@ -31,7 +31,10 @@ def write_partition(
     texts = [batch.texts for batch in batches if batch.texts is not None]
     if texts:
         write_bytes_atomic(files.text_embeddings, _npy(texts))
-    table = metadata_table([row for batch in batches for row in batch.metadata], columns)
+    rows = [row for batch in batches for row in batch.metadata]
+    table = metadata_table(
+        rows, find_columns(row.fields for row in rows) if columns is None else columns
+    )
     stream = io.BytesIO()
     pq.write_table(table, stream)
     write_bytes_atomic(files.metadata, stream.getvalue())

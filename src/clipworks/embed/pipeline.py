@@ -16,6 +16,7 @@ from pathlib import Path
 from queue import SimpleQueue
 
 from clipworks.data.embedding_folder import partition_files
+from clipworks.data.sources.folder_source import FolderSource
 from clipworks.embed.batch_feed import BatchFeed
 from clipworks.embed.embed_settings import EmbedSettings
 from clipworks.embed.job import EmbedJob, explaining_storage, open_job
@@ -55,7 +56,9 @@ def embed_folder(
         SettingsError: it was begun with other settings, or the source has changed since.
         MissingExtraError: there are pictures that an optional library reads.
     """
-    with open_job(source, folder, embedder.card, settings or EmbedSettings()) as job:
+    settings = settings or EmbedSettings()
+    pictures = FolderSource(source, partition_size=settings.partition_size)
+    with open_job(pictures, folder, embedder.card, settings) as job:
         return run_job(job, embedder, report=report)
 
 
@@ -97,7 +100,7 @@ def _share_out(job: EmbedJob, embedder: Embedder, count: Callable[[BatchRows], N
         worker = BatchWorker(
             embedder,
             batch_size=min(settings.batch_size, settings.partition_size),
-            with_texts=job.listing.has_captions,
+            with_texts=job.source.has_captions,
             turnstile=turnstile,
         )
         for task in feed:

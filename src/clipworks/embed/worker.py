@@ -14,9 +14,10 @@ from pathlib import Path
 from typing import Any, Literal, final
 
 import numpy as np
-from jaxtyping import Float16
+from jaxtyping import Float16, Float32
 
 from clipworks.data.columns import MetadataRow
+from clipworks.data.contents import Location, read_content
 from clipworks.data.samples import Sample, read_caption, read_fields
 from clipworks.encoders.embedder import Embedder
 from clipworks.errors import InputError, InvalidImageError
@@ -112,14 +113,22 @@ class BatchWorker:
         read = _Read()
         for place, sample in enumerate(samples):
             try:
-                self._pixels[place] = self._embedder.read_pixels(Path(sample.image_path))
+                self._pixels[place] = self._read_pixels(sample)
             except (OSError, ValueError, MemoryError) as error:
                 self._pixels[place] = 0
-                read.faults.append(Fault(sample.image_path, "image", _reason(error)))
+                read.faults.append(Fault(sample.name, "image", _reason(error)))
             else:
                 read.kept.append(place)
                 read.metadata.append(_read_metadata(sample, read.faults))
         return read
+
+    def _read_pixels(self, sample: Sample) -> Float32[np.ndarray, "3 h w"]:
+        if sample.image is None:
+            raise InputError("has no picture")
+        # The decoder opens files itself: it refuses pipes, folders and what is too large.
+        at = sample.image
+        source = Path(at.url) if isinstance(at, Location) else read_content(at)
+        return self._embedder.read_pixels(source)
 
     def _encode_images(self, count: int, kept: list[int]) -> Rows:
         if not kept:
@@ -149,17 +158,17 @@ class _Read:
 def _read_metadata(sample: Sample, faults: list[Fault]) -> MetadataRow:
     caption, fields = None, {}
     try:
-        caption = read_caption(sample.caption_path) if sample.caption_path else None
+        caption = read_caption(sample.caption)
     except InputError as error:
-        faults.append(Fault(sample.image_path, "caption", str(error)))
+        faults.append(Fault(sample.name, "caption", str(error)))
     try:
-        fields = read_fields(sample.fields_path) if sample.fields_path else {}
+        fields = read_fields(sample.fields)
     except InputError as error:
-        faults.append(Fault(sample.image_path, "fields", str(error)))
-    return MetadataRow(sample.image_path, caption, fields)
+        faults.append(Fault(sample.name, "fields", str(error)))
+    return MetadataRow(sample.name, caption, fields)
 
 
 def _reason(error: Exception) -> str:
     if isinstance(error, InvalidImageError):
         return error.reason
-    return f"{type(error).__name__}: {error}"
+    return str(error) if isinstance(error, InputError) else f"{type(error).__name__}: {error}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, TypeVar
 import numpy as np
 
 from clipworks.arrays import Embeddings, Pixels
+from clipworks.data.partitions import split_batches
 from clipworks.encoders.bundle import BundleCard
 from clipworks.encoders.encoder import AbstractEncoder
 from clipworks.inputs.decoding import decode_image
@@ -81,7 +82,7 @@ class Embedder:
             pixels = threads.map(self.read_pixels, sources)
             parts = [
                 self.encoder.encode_images(np.stack(batch))
-                for batch in _batches(pixels, batch_size)
+                for batch in split_batches(pixels, batch_size)
             ]
         return self._concatenate(parts)
 
@@ -97,7 +98,7 @@ class Embedder:
         texts = _as_sequence(texts, "embed_texts")
         parts = [
             self.encoder.encode_texts(self.tokenizer(batch))
-            for batch in _batches(texts, batch_size)
+            for batch in split_batches(texts, batch_size)
         ]
         return self._concatenate(parts)
 
@@ -120,14 +121,3 @@ def _as_sequence(given: Sequence[T], function: str) -> Sequence[T]:
     if isinstance(given, str | bytes | Path) or not isinstance(given, Sequence):
         raise TypeError(f"{function} takes a list, not {type(given).__name__}: write [x]")
     return given
-
-
-def _batches(items: Sequence[T] | Iterator[T], size: int) -> Iterator[list[T]]:
-    batch: list[T] = []
-    for item in items:
-        batch.append(item)
-        if len(batch) == size:
-            yield batch
-            batch = []
-    if batch:
-        yield batch

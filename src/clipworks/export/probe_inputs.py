@@ -74,12 +74,12 @@ def folder_probes(
     """
     listing = list_folder(folder)
     samples = spread_evenly(listing.samples, most or len(listing.samples))
-    paths = [Path(sample.image_path) for sample in samples]
+    paths = [Path(sample.name) for sample in samples]
     groups = [_subfolder(path, listing.folder) for path in paths]
     named = sorted(set(groups) - {""})
     words = tuple(labels) or (tuple(named) if len(named) > 1 else LABELS)
     known = all(group in words for group in groups)
-    captions = [read_caption(s.caption_path) for s in samples if s.caption_path]
+    captions = [read_caption(sample.caption) for sample in samples]
     texts = [*_prompts(words), *(caption for caption in captions if caption)]
     truth = [words.index(group) for group in groups] if known else None
     return ProbeInputs(paths, texts, words, truth)

@@ -2,13 +2,13 @@ import os
 
 import pytest
 
-from clipworks.data.sources.folder_source import list_folder
+from clipworks.data.sources.folder_source import FolderSource, list_folder
 from clipworks.errors import FolderError
 from tests.support.pictures import save
 
 
 def names(listing):
-    return [os.path.relpath(sample.image_path, listing.folder) for sample in listing.samples]
+    return [os.path.relpath(sample.name, listing.folder) for sample in listing.samples]
 
 
 def touch(path, content=b""):
@@ -46,8 +46,8 @@ def test_pairs_captions_and_fields_by_stem_in_the_same_folder(tmp_path):
         touch(tmp_path / name)
     samples = list_folder(tmp_path).samples
     paired = [
-        tuple(os.path.relpath(p, tmp_path) if p else None for p in parts)
-        for parts in ((s.image_path, s.caption_path, s.fields_path) for s in samples)
+        tuple(os.path.relpath(part.url, tmp_path) if part else None for part in parts)
+        for parts in ((s.image, s.caption, s.fields) for s in samples)
     ]
     assert paired == [
         ("a.jpg", "a.txt", None),
@@ -60,9 +60,9 @@ def test_pairs_captions_and_fields_by_stem_in_the_same_folder(tmp_path):
 def test_says_whether_there_are_captions(tmp_path):
     touch(tmp_path / "a.jpg")
     touch(tmp_path / "b.txt")
-    assert not list_folder(tmp_path).has_captions
+    assert not FolderSource(tmp_path, partition_size=2).has_captions
     touch(tmp_path / "a.txt")
-    assert list_folder(tmp_path).has_captions
+    assert FolderSource(tmp_path, partition_size=2).has_captions
 
 
 ODD_NAMES = [
@@ -82,7 +82,7 @@ ODD_NAMES = [
 def test_takes_odd_names_as_they_are(tmp_path, name):
     touch(tmp_path / os.fsdecode(name))
     (sample,) = list_folder(tmp_path).samples
-    assert os.fsencode(sample.image_path) == os.fsencode(tmp_path) + b"/" + name
+    assert os.fsencode(sample.name) == os.fsencode(tmp_path) + b"/" + name
 
 
 def test_links_are_followed_but_no_folder_is_read_twice(tmp_path):

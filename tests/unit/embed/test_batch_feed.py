@@ -15,12 +15,12 @@ def job():
     return SimpleNamespace(
         settings=EmbedSettings(batch_size=3, partition_size=8),
         pending=[0, 2],
-        partition=lambda number: get_partition(samples, 8, number),
+        source=SimpleNamespace(partition=lambda number: get_partition(samples, 8, number)),
     )
 
 
 def names(task):
-    return "".join(sample.image_path + " " for sample in task.samples)
+    return "".join(sample.name + " " for sample in task.samples)
 
 
 def test_gives_the_pending_partitions_batches_in_order(job):
@@ -43,6 +43,16 @@ def test_gives_every_batch_to_one_thread_only(job):
     assert sorted(taken) == sorted(f"{n} " for n in [*range(8), *range(16, 20)])
 
 
+def test_an_empty_partition_is_one_batch_without_samples(job):
+    job.source = SimpleNamespace(partition=lambda number: get_partition([], 8, number))
+    tasks = list(BatchFeed(job))
+    assert [(task.gathering.number, task.place, names(task)) for task in tasks] == [
+        (0, 0, ""),
+        (2, 0, ""),
+    ]
+    assert tasks[0].gathering.add(0, "a") == ["a"]
+
+
 def test_gives_nothing_after_a_stop(job):
     feed = BatchFeed(job)
     tasks = iter(feed)
@@ -52,7 +62,8 @@ def test_gives_nothing_after_a_stop(job):
 
 
 def test_gathers_batches_in_whatever_order_they_come():
-    gathering = Gathering(0, 3)
+    gathering = Gathering(0)
     assert gathering.add(2, "c") is None
     assert gathering.add(0, "a") is None
+    gathering.expect(3)
     assert gathering.add(1, "b") == ["a", "b", "c"]

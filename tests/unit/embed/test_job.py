@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from clipworks.data.sources.folder_source import FolderSource
 from clipworks.embed.embed_settings import EmbedSettings
 from clipworks.embed.job import explaining_storage, open_job
 from clipworks.errors import FolderError, MissingExtraError, ModelMismatchError, SettingsError
@@ -20,7 +21,8 @@ def pictures(tmp_path):
 
 def begin(pictures, out, card=None, **settings):
     settings = EmbedSettings(**{"batch_size": 2, "partition_size": 2, **settings})
-    with open_job(pictures, out, card or colour_card(), settings) as job:
+    source = FolderSource(pictures, partition_size=settings.partition_size)
+    with open_job(source, out, card or colour_card(), settings) as job:
         return job
 
 
@@ -31,7 +33,7 @@ def test_a_new_folder_gets_its_manifest_and_nothing_else(pictures, tmp_path):
     assert job.manifest.model == "colours"
     assert job.manifest.source == str(pictures)
     assert [path.name for path in (tmp_path / "deep/out").iterdir()] == ["manifest.json"]
-    assert [len(job.partition(n).samples) for n in job.pending] == [2, 2, 1]
+    assert [len(list(job.source.partition(n).samples())) for n in job.pending] == [2, 2, 1]
 
 
 def test_goes_on_with_what_is_missing(pictures, tmp_path):
@@ -71,7 +73,7 @@ def test_another_source_is_refused_and_both_are_named(pictures, tmp_path):
 def test_a_source_that_has_changed_is_refused(pictures, tmp_path):
     begin(pictures, tmp_path / "out")
     save(pictures / "new.png")
-    with pytest.raises(SettingsError, match=r"changed since .* \(it had 5 pictures, and has 6"):
+    with pytest.raises(SettingsError, match=r"changed since .* \(it had 5 samples, and has 6"):
         begin(pictures, tmp_path / "out")
 
 
@@ -90,10 +92,11 @@ def test_a_source_without_pictures_leaves_nothing_behind(tmp_path):
 
 def test_one_run_at_a_time(pictures, tmp_path):
     settings = EmbedSettings()
+    source = FolderSource(pictures, partition_size=settings.partition_size)
     with (
-        open_job(pictures, tmp_path / "out", colour_card(), settings),
+        open_job(source, tmp_path / "out", colour_card(), settings),
         pytest.raises(FolderError, match="in use"),
-        open_job(pictures, tmp_path / "out", colour_card(), settings),
+        open_job(source, tmp_path / "out", colour_card(), settings),
     ):
         pass
 
@@ -117,7 +120,8 @@ def test_a_place_that_cannot_be_written_is_one_line(pictures, tmp_path):
 
 
 def test_errors_of_the_caller_are_not_taken_for_the_disks(pictures, tmp_path):
-    job = open_job(pictures, tmp_path / "out", colour_card(), EmbedSettings())
+    source = FolderSource(pictures, partition_size=2)
+    job = open_job(source, tmp_path / "out", colour_card(), EmbedSettings())
     with pytest.raises(ConnectionError), job:
         raise ConnectionError
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from clipworks.data.sources.folder_source import FolderSource
 from clipworks.embed import pipeline
 from clipworks.embed.embed_settings import EmbedSettings
 from clipworks.embed.job import open_job
@@ -215,8 +216,9 @@ def test_a_damaged_record_is_named(pictures, tmp_path):
 
 
 def test_the_second_run_is_refused_while_the_first_one_works(pictures, tmp_path):
+    source = FolderSource(pictures, partition_size=SETTINGS.partition_size)
     with (
-        open_job(pictures, tmp_path / "out", colour_embedder().card, SETTINGS),
+        open_job(source, tmp_path / "out", colour_embedder().card, SETTINGS),
         pytest.raises(FolderError, match="in use"),
     ):
         embed_folder(pictures, tmp_path / "out", colour_embedder(), settings=SETTINGS)

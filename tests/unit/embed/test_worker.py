@@ -3,6 +3,7 @@ import threading
 import numpy as np
 import pytest
 
+from clipworks.data.contents import Location
 from clipworks.data.samples import Sample
 from clipworks.embed.worker import BatchWorker, Fault
 from tests.support.colours import DIM, colour_embedder
@@ -38,18 +39,22 @@ def make_worker(embedder, *, batch_size=4, with_texts=False):
     )
 
 
+def sample_of(path, *beside):
+    return Sample(str(path), Location(str(path)), *(Location(str(file)) for file in beside))
+
+
 def picture(folder, number):
-    return Sample(str(save(folder / f"{number}.png", number)))
+    return sample_of(save(folder / f"{number}.png", number))
 
 
 def test_rows_are_those_of_the_embedder(tmp_path, embedder):
     samples = [picture(tmp_path, n) for n in range(3)]
     rows = make_worker(embedder).embed(samples)
-    expected = embedder.embed_images([s.image_path for s in samples])
+    expected = embedder.embed_images([s.name for s in samples])
     assert rows.images.dtype == np.float16
     assert np.array_equal(rows.images, expected.astype(np.float16))
     assert rows.texts is None
-    assert [row.image_path for row in rows.metadata] == [s.image_path for s in samples]
+    assert [row.image_path for row in rows.metadata] == [s.name for s in samples]
     assert rows.faults == []
 
 
@@ -58,15 +63,15 @@ def test_a_broken_picture_leaves_the_batch_its_size_and_the_others_their_rows(tm
     good = [picture(tmp_path, n) for n in range(3)]
     worker = make_worker(embedder)
     whole = worker.embed(good)
-    broken = Sample(str(tmp_path / "broken.jpg"))
+    broken = sample_of(tmp_path / "broken.jpg")
     rows = worker.embed([good[0], broken, *good[1:]])
     assert embedder.encoder.images == [(3, 3, 8, 8), (4, 3, 8, 8)]
     assert np.array_equal(rows.images, whole.images)
     assert rows.metadata == whole.metadata
     (fault,) = rows.faults
-    assert (fault.image_path, fault.part) == (broken.image_path, "image")
+    assert (fault.image_path, fault.part) == (broken.name, "image")
     assert "is not a picture" in fault.reason
-    assert broken.image_path not in fault.reason
+    assert broken.name not in fault.reason
     assert rows.num_skipped == 1
 
 
@@ -77,14 +82,14 @@ def test_nothing_of_an_earlier_batch_stays_in_a_blank(tmp_path, embedder):
     BREAKAGES["empty"](tmp_path / "broken.jpg")
     worker = make_worker(embedder)
     worker.embed([picture(tmp_path, 0), picture(tmp_path, 1)])
-    worker.embed([Sample(str(tmp_path / "broken.jpg")), picture(tmp_path, 1)])
+    worker.embed([sample_of(tmp_path / "broken.jpg"), picture(tmp_path, 1)])
     assert not seen[1][0].any()
 
 
 def test_a_batch_of_broken_pictures_does_not_reach_the_model(tmp_path, embedder):
     BREAKAGES["empty"](tmp_path / "broken.jpg")
     worker = make_worker(embedder, with_texts=True)
-    rows = worker.embed([Sample(str(tmp_path / "broken.jpg"))])
+    rows = worker.embed([sample_of(tmp_path / "broken.jpg")])
     assert embedder.encoder.images == embedder.encoder.texts == []
     assert rows.images.shape == rows.texts.shape == (0, DIM)
 
@@ -97,11 +102,11 @@ def test_captions_and_fields_stay_with_their_picture(tmp_path, embedder):
     BREAKAGES["empty"](tmp_path / "broken.jpg")
     (tmp_path / "broken.txt").write_text("a green photo")
     parts = [
-        Sample(samples[0].image_path, str(tmp_path / "0.txt")),
-        Sample(str(tmp_path / "broken.jpg"), str(tmp_path / "broken.txt")),
+        sample_of(samples[0].name, tmp_path / "0.txt"),
+        sample_of(tmp_path / "broken.jpg", tmp_path / "broken.txt"),
         samples[1],
-        Sample(samples[2].image_path, str(tmp_path / "2.txt")),
-        Sample(samples[3].image_path, str(tmp_path / "3.txt"), str(tmp_path / "3.json")),
+        sample_of(samples[2].name, tmp_path / "2.txt"),
+        sample_of(samples[3].name, tmp_path / "3.txt", tmp_path / "3.json"),
     ]
     rows = make_worker(embedder, batch_size=5, with_texts=True).embed(parts)
     assert [row.caption for row in rows.metadata] == ["a red photo", None, None, "blue"]
@@ -115,14 +120,23 @@ def test_captions_and_fields_stay_with_their_picture(tmp_path, embedder):
 def test_a_caption_that_cannot_be_read_does_not_cost_the_picture(tmp_path, embedder):
     sample = picture(tmp_path, 0)
     (tmp_path / "0.json").write_text("{")
-    lost = Sample(sample.image_path, str(tmp_path / "missing.txt"), str(tmp_path / "0.json"))
+    lost = sample_of(sample.name, tmp_path / "missing.txt", tmp_path / "0.json")
     rows = make_worker(embedder, with_texts=True).embed([lost])
     assert len(rows.images) == 1
     assert rows.num_skipped == 0
     assert [fault.part for fault in rows.faults] == ["caption", "fields"]
     assert rows.faults[0] == Fault(
-        sample.image_path, "caption", "cannot be read: No such file or directory"
+        sample.name, "caption", "cannot be read: No such file or directory"
     )
+
+
+def test_a_picture_at_hand_is_the_same_as_one_on_disk(tmp_path, embedder):
+    on_disk = picture(tmp_path, 0)
+    at_hand = Sample("0", (tmp_path / "0.png").read_bytes())
+    without = Sample("1", caption="a text alone")
+    rows = make_worker(embedder).embed([on_disk, at_hand, without])
+    assert np.array_equal(rows.images[0], rows.images[1])
+    assert rows.faults == [Fault("1", "image", "has no picture")]
 
 
 def test_the_model_is_entered_through_the_turnstile(tmp_path, embedder):

@@ -4,18 +4,85 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
+from typing import Any, final
 
-from clipworks.data.samples import Sample
-from clipworks.errors import FolderError
+from clipworks.data.columns import find_columns
+from clipworks.data.contents import Location
+from clipworks.data.partitions import ListedPartition, count_partitions, get_partition
+from clipworks.data.samples import Sample, read_fields, storable
+from clipworks.data.sources.source import AbstractSource
+from clipworks.errors import FolderError, InputError
+from clipworks.extras import require
 
 PICTURE_SUFFIXES = frozenset(
     (".avif", ".bmp", ".gif", ".heic", ".heif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
 )
+_HEIF_SUFFIXES = (".heic", ".heif")
 CAPTION_SUFFIX = ".txt"
 FIELDS_SUFFIX = ".json"
+
+
+@final
+class FolderSource(AbstractSource):
+    """The pictures of a folder.
+
+    Args:
+        folder: is read with the folders below it.
+        partition_size: samples in one partition.
+
+    Raises:
+        FolderError: the folder, or one below it, cannot be read, or no picture is there.
+        MissingExtraError: there are pictures that an optional library reads.
+    """
+
+    def __init__(self, folder: Path, *, partition_size: int) -> None:
+        self._listing = list_folder(folder)
+        if any(sample.name.lower().endswith(_HEIF_SUFFIXES) for sample in self._listing.samples):
+            require("pillow_heif", "reading HEIC pictures")
+        self._partition_size = partition_size
+
+    @property
+    def description(self) -> str:
+        """The folder's absolute path."""
+        return storable(str(self._listing.folder))
+
+    @property
+    def digest(self) -> str:
+        """A hash over the names of all files that count, below the folder."""
+        return self._listing.digest
+
+    @property
+    def num_samples(self) -> int:
+        """The pictures."""
+        return len(self._listing.samples)
+
+    @property
+    def num_partitions(self) -> int:
+        """How many pieces they are cut into."""
+        return count_partitions(self.num_samples, self._partition_size)
+
+    @property
+    def has_images(self) -> bool:
+        """A folder without pictures is no source."""
+        return True
+
+    @property
+    def has_captions(self) -> bool:
+        """Whether any picture has a caption file."""
+        return any(sample.caption for sample in self._listing.samples)
+
+    @cached_property
+    def columns(self) -> dict[str, str]:  # pyright: ignore[reportIncompatibleMethodOverride]
+        """What the JSON files hold: the first look reads all of them."""
+        return find_columns(map(_readable_fields, self._listing.samples))
+
+    def partition(self, number: int) -> ListedPartition:
+        """One of the partitions."""
+        return get_partition(self._listing.samples, self._partition_size, number)
 
 
 @dataclass(frozen=True)
@@ -32,11 +99,6 @@ class FolderListing:
     samples: list[Sample]
     digest: str
 
-    @property
-    def has_captions(self) -> bool:
-        """Whether any picture has a caption file."""
-        return any(sample.caption_path for sample in self.samples)
-
 
 def list_folder(folder: Path) -> FolderListing:
     """List a folder's pictures; a caption or fields belong to each picture of their stem there.
@@ -51,7 +113,7 @@ def list_folder(folder: Path) -> FolderListing:
         raise FolderError(f"{folder} is not a folder: expected one that holds pictures")
     root = folder.resolve()
     files = _list_files(root)
-    samples = sorted(_pair(files), key=lambda sample: os.fsencode(sample.image_path))
+    samples = sorted(_pair(files), key=lambda sample: os.fsencode(sample.name))
     if not samples:
         kinds = ", ".join(sorted(suffix[1:] for suffix in PICTURE_SUFFIXES))
         raise FolderError(f"{folder} holds no pictures, nor does a folder below it ({kinds})")
@@ -69,15 +131,27 @@ def _pair(files: Iterable[str]) -> Iterator[Sample]:
             beside[suffix.lower()][stem] = path
     for path in pictures:
         stem = os.path.splitext(path)[0]  # noqa: PTH122
-        yield Sample(path, beside[CAPTION_SUFFIX].get(stem), beside[FIELDS_SUFFIX].get(stem))
+        caption, fields = (beside[suffix].get(stem) for suffix in (CAPTION_SUFFIX, FIELDS_SUFFIX))
+        yield Sample(path, Location(path), _located(caption), _located(fields))
+
+
+def _readable_fields(sample: Sample) -> Mapping[str, Any]:
+    try:
+        return read_fields(sample.fields)
+    except InputError:
+        return {}  # reported where the sample itself is read
+
+
+def _located(path: str | None) -> Location | None:
+    return Location(path) if path else None
 
 
 def _digest(samples: Iterable[Sample], root: Path) -> str:
     hasher = hashlib.sha256()
     start = len(os.fsencode(root)) + 1
     for sample in samples:
-        for path in (sample.image_path, sample.caption_path, sample.fields_path):
-            hasher.update(os.fsencode(path)[start:] if path else b"")
+        for part in (sample.image, sample.caption, sample.fields):
+            hasher.update(os.fsencode(part.url)[start:] if isinstance(part, Location) else b"")
             hasher.update(b"\0")
     return hasher.hexdigest()
 
