@@ -140,6 +140,15 @@ def test_a_row_does_not_depend_on_its_neighbours(encoder, bundle):
     )
 
 
+def test_a_text_does_not_depend_on_longer_ones(encoder, bundle):
+    batch = tokens(bundle, 4)
+    batch[3, 6:] = 5  # fills the context, and does not end
+    for short in (batch[:1], batch[:3]):
+        np.testing.assert_allclose(
+            encoder.encode_texts(short), encoder.encode_texts(batch)[: len(short)], atol=2e-6
+        )
+
+
 def test_memory_order_does_not_matter(encoder, bundle):
     batch = pixels(bundle, 3)
     fortran = np.asfortranarray(batch)

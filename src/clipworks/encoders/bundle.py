@@ -66,6 +66,7 @@ class BundleCard:
         logit_scale: multiplies a cosine to give a logit (already exponentiated).
         logit_bias: is added to a logit.
         scores: whether logits become scores by softmax over labels or by sigmoid, each for itself.
+        ignores_padding: whether texts may be cut behind their end, to the same effect.
         precision: of the stored weights: "fp32", "fp16", "bf16" or "int8".
         licence: of the weights, an SPDX expression or a name.
         attribution: whom the licence asks to name.
@@ -85,6 +86,7 @@ class BundleCard:
     logit_scale: float
     logit_bias: float = 0.0
     scores: Literal["softmax", "sigmoid"] = "softmax"
+    ignores_padding: bool = False
     precision: str = "fp32"
     licence: str = "unknown"
     attribution: str = ""

@@ -44,6 +44,7 @@ def build_engine(
     precision: str,
     profile: BatchProfile,
     timing_cache: Path,
+    context_length: int,
     calibration: Any = None,  # noqa: ANN401 - a tensorrt.IInt8Calibrator
 ) -> None:
     """Build an engine for this machine's GPU; it takes minutes for a large model.
@@ -54,6 +55,7 @@ def build_engine(
         precision: `fp32`, `fp16`, `bf16`, or `int8` for a graph with QuantizeLinear nodes.
         profile: its batch sizes.
         timing_cache: what earlier builds measured, which is read and written.
+        context_length: of the texts that it will be given, where the graph leaves it open.
         calibration: for `int8` without QuantizeLinear nodes, which TensorRT discourages.
 
     Raises:
@@ -76,7 +78,7 @@ def build_engine(
         config.set_flag(getattr(trt.BuilderFlag, flag))
     if calibration is not None:
         config.int8_calibrator = calibration
-    _add_profile(builder, config, network, profile)
+    _add_profile(builder, config, network, profile, context_length)
     known = timing_cache.read_bytes() if timing_cache.is_file() else b""
     config.set_timing_cache(config.create_timing_cache(known), ignore_mismatch=False)
     plan = builder.build_serialized_network(network, config)
@@ -133,12 +135,19 @@ def _parse(trt: Any, network: Any, logger: Any, path: Path) -> None:  # noqa: AN
         raise BundleError(f"{path}: TensorRT cannot read it: {errors or logger.last_error}")
 
 
-def _add_profile(builder: Any, config: Any, network: Any, sizes: BatchProfile) -> None:  # noqa: ANN401
+def _add_profile(
+    builder: Any,  # noqa: ANN401
+    config: Any,  # noqa: ANN401
+    network: Any,  # noqa: ANN401
+    sizes: BatchProfile,
+    context_length: int,
+) -> None:
     """Say which batch sizes will come, for every input that leaves its first axis open."""
     profile = builder.create_optimization_profile()
     inputs = [network.get_input(i) for i in range(network.num_inputs)]
     shapes = {one.name: tuple(one.shape) for one in inputs}
     for name, (rows, *row) in shapes.items():
+        row = [context_length if side == -1 else side for side in row]
         if rows == -1:
             profile.set_shape(name, *((n, *row) for n in (sizes.min, sizes.opt, sizes.max)))
     config.add_optimization_profile(profile)

@@ -30,6 +30,7 @@ from clipworks.encoders.bundle import (
 from clipworks.encoders.embedder import Embedder
 from clipworks.encoders.loading import load
 from clipworks.encoders.onnx_graph import OnnxGraph
+from clipworks.encoders.text_trimming import trim_padding
 from clipworks.errors import BundleError, SettingsError
 from clipworks.export.graph_editor import GraphEditor, read_graph
 from clipworks.export.graph_rewrites import speed_up
@@ -229,4 +230,7 @@ def _calibration_arrays(
     """Pixels and tokens of as many pictures and texts as calibration takes."""
     pictures = spread_evenly(inputs.pictures, _MOST_PICTURES)
     pixels = np.stack([embedder.read_pixels(picture) for picture in pictures])
-    return pixels, embedder.tokenizer(spread_evenly(inputs.texts, _MOST_TEXTS))
+    tokens = embedder.tokenizer(spread_evenly(inputs.texts, _MOST_TEXTS))
+    if embedder.card.ignores_padding:
+        tokens = trim_padding(tokens, embedder.card.text.end_id)
+    return pixels, tokens

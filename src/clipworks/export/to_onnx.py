@@ -16,7 +16,7 @@ import json
 import logging
 import struct
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -60,16 +60,22 @@ def export_graphs(model: TwoTowers, folder: Path, card: BundleCard | None = None
 
     weights = _read_layout(folder / WEIGHTS_FILE)
     pixels, tokens = _example_inputs(model, card)
-    for tower, example, names, file in (
-        (_ImageTower(model), pixels, ("image", "pixels"), IMAGE_GRAPH_FILE),
-        (_TextTower(model), tokens, ("text", "tokens"), TEXT_GRAPH_FILE),
+    text_axes = ("text", "context") if ignores_padding(model) else ("text",)
+    for tower, example, axes, name, file in (
+        (_ImageTower(model), pixels, ("image",), "pixels", IMAGE_GRAPH_FILE),
+        (_TextTower(model), tokens, text_axes, "tokens", TEXT_GRAPH_FILE),
     ):
-        proto = _export(tower.eval(), example, batch_name=names[0], input_name=names[1])
+        proto = _export(tower.eval(), example, open_axes=axes, input_name=name)
         graph = GraphEditor(proto, fold=False)
         speed_up(graph)
         proto = graph.model()
         _share_weights(proto, weights)
         (folder / file).write_bytes(proto.SerializeToString())
+
+
+def ignores_padding(model: TwoTowers) -> bool:
+    """Whether the text graph leaves the length of texts open, besides their number."""
+    return isinstance(model, Clip) and model.config.text.ignores_padding
 
 
 def _example_inputs(model: TwoTowers, card: BundleCard | None) -> tuple[Tensor, Tensor]:
@@ -100,13 +106,17 @@ class _TextTower(nn.Module):
         return nn.functional.normalize(self.model.encode_text(tokens), dim=-1)
 
 
-def _export(tower: nn.Module, example: Tensor, *, batch_name: str, input_name: str) -> Any:  # noqa: ANN401 - an onnx.ModelProto
+def _export(tower: nn.Module, example: Tensor, *, open_axes: Sequence[str], input_name: str) -> Any:  # noqa: ANN401 - an onnx.ModelProto
+    """A tower as ONNX, its input's first axes open and the others as in the example."""
+    dims = {0: torch.export.Dim(open_axes[0])}
+    if len(open_axes) > 1:
+        dims[1] = torch.export.Dim(open_axes[1], max=example.shape[1])
     with _quiet_exporter():
         program = torch.onnx.export(
             tower,
             (example,),
             dynamo=True,
-            dynamic_shapes=({0: torch.export.Dim(batch_name)},),
+            dynamic_shapes=(dims,),
             input_names=[input_name],
             output_names=["embeddings"],
             opset_version=OPSET,

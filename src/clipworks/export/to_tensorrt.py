@@ -57,8 +57,9 @@ def write_engines(
         MissingExtraError: tensorrt is not installed.
     """
     plans = [out / IMAGE_PLAN, out / TEXT_PLAN]
+    length = bundle.card.text.context_length
     for graph, plan in zip((bundle.image_graph, bundle.text_graph), plans, strict=True):
-        write_plan(graph, plan, precision=precision, profile=profile)
+        write_plan(graph, plan, precision=precision, profile=profile, context_length=length)
     card = {
         "model": bundle.card.name,
         "fingerprint": bundle.card.fingerprint,
@@ -70,8 +71,22 @@ def write_engines(
     return plans
 
 
-def write_plan(graph: Path, plan: Path, *, precision: Precision, profile: BatchProfile) -> None:
+def write_plan(
+    graph: Path,
+    plan: Path,
+    *,
+    precision: Precision,
+    profile: BatchProfile,
+    context_length: int,
+) -> None:
     """Build one tower's engine; TensorRT's timings are kept, so that the next build is quicker.
+
+    Args:
+        graph: of the tower.
+        plan: the engine's file.
+        precision: of the computation.
+        profile: the batch sizes.
+        context_length: of the bundle's texts.
 
     Raises:
         SettingsError: no such precision, or no GPU.
@@ -84,7 +99,14 @@ def write_plan(graph: Path, plan: Path, *, precision: Precision, profile: BatchP
     if precision == "int8":
         _check_quantized(graph)
     timings = cache_folder() / "tensorrt" / "timing-exports.cache"
-    build_engine(graph, out=plan, precision=precision, profile=profile, timing_cache=timings)
+    build_engine(
+        graph,
+        out=plan,
+        precision=precision,
+        profile=profile,
+        timing_cache=timings,
+        context_length=context_length,
+    )
 
 
 def _check_quantized(graph: Path) -> None:

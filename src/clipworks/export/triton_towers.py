@@ -180,7 +180,13 @@ def write_tower_files(
     check_graph(tower)
     if settings.variant == "tensorrt":
         plan = folder / "model.plan"
-        write_plan(tower.graph, plan, precision=settings.precision, profile=settings.profile)
+        write_plan(
+            tower.graph,
+            plan,
+            precision=settings.precision,
+            profile=settings.profile,
+            context_length=tower.bundle.card.text.context_length,
+        )
         return
     # Triton's ONNX Runtime wants a graph with its weights in a folder that is called model.onnx
     home = folder / _MODEL_FILE if settings.variant == "onnx" else folder
@@ -204,8 +210,9 @@ def check_graph(tower: Tower) -> None:
         BundleError: they differ.
     """
     inputs, outputs = _read_tensors(tower.graph)
-    expected = (tower.input.name, _ONNX_TYPES[tower.input.data_type], list(tower.input.dims))
-    found = [(one.name, one.type, one.shape[1:]) for one in inputs]
+    dims = list(tower.input.dims)
+    expected = (tower.input.name, _ONNX_TYPES[tower.input.data_type], dims)
+    found = [(one.name, one.type, _of_size(one.shape[1:], dims)) for one in inputs]
     given = [(one.name, one.type) for one in outputs]
     if (
         found != [expected]
@@ -217,6 +224,12 @@ def check_graph(tower: Tower) -> None:
             f"{tower.graph} takes and gives {shapes}; expected {expected[0]} of any number of rows "
             f"and {EMBEDDINGS_TENSOR}: --variant python serves it as it is"
         )
+
+
+def _of_size(shape: Sequence[int | str], dims: Sequence[int]) -> list[int | str]:
+    """A shape with its open axes, which have names, as the served model has them."""
+    open_axes = dict(enumerate(dims))
+    return [open_axes.get(i, one) if isinstance(one, str) else one for i, one in enumerate(shape)]
 
 
 def _read_tensors(graph: Path) -> tuple[Sequence[Any], Sequence[Any]]:

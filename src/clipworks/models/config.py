@@ -228,6 +228,11 @@ class TextConfig:
         """Tokens that the blocks see: the context and, where there is one, the class token."""
         return self.context_length + (self.pooling == "class_token")
 
+    @property
+    def ignores_padding(self) -> bool:
+        """Whether tokens behind the pooled one change nothing: texts may then be cut there."""
+        return self.causal and self.pooling in ("argmax", "end_token")
+
 
 @dataclass(frozen=True, kw_only=True)
 class ClipConfig:

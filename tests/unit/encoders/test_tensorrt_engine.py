@@ -53,6 +53,7 @@ def build(tmp_path, **changes):
         "precision": "fp16",
         "profile": BatchProfile(1, 8, 32),
         "timing_cache": tmp_path / "timing.cache",
+        "context_length": 77,
     }
     build_engine(tmp_path / "image.onnx", **{**settings, **changes})
 
@@ -84,8 +85,8 @@ class Recorder:
         return call
 
 
-def fake_tensorrt(calls, *, parses=True, plan=b"engine"):
-    inputs = [SimpleNamespace(name="pixels", shape=(-1, 3, 16, 16))]
+def fake_tensorrt(calls, *, parses=True, plan=b"engine", name="pixels", shape=(-1, 3, 16, 16)):
+    inputs = [SimpleNamespace(name=name, shape=shape)]
     network = SimpleNamespace(num_inputs=1, get_input=inputs.__getitem__)
     cache = Recorder(calls, serialize=b"times")
     config = Recorder(calls, create_timing_cache=cache, get_timing_cache=cache)
@@ -128,6 +129,14 @@ def test_what_tensorrt_is_told(tmp_path, calls, precision, flags):
     assert [call[1] for call in calls if call[0] == "set_flag"] == flags
     assert ("clear_flag", "TF32") in calls
     assert (tmp_path / "image.plan").read_bytes() == b"engine"
+
+
+def test_texts_are_as_long_as_the_context(tmp_path, monkeypatch):
+    calls = []
+    fake = fake_tensorrt(calls, name="tokens", shape=(-1, -1))
+    monkeypatch.setitem(sys.modules, "tensorrt", fake)
+    build(tmp_path)
+    assert ("set_shape", "tokens", (1, 77), (8, 77), (32, 77)) in calls
 
 
 def test_the_timing_cache_goes_on(tmp_path, calls):

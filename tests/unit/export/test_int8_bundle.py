@@ -99,10 +99,10 @@ def test_what_is_symmetric_tensorrt_takes(quantized, tmp_path, monkeypatch):
     plan = tmp_path / "plan"
     for graph in (report.bundle.image_graph, report.bundle.text_graph):
         if method == "symmetric":
-            write_plan(graph, plan, precision="int8", profile=BatchProfile())
+            write_plan(graph, plan, precision="int8", profile=BatchProfile(), context_length=12)
         else:
             with pytest.raises(BundleError, match="TensorRT's int8 takes symmetric pairs"):
-                write_plan(graph, plan, precision="int8", profile=BatchProfile())
+                write_plan(graph, plan, precision="int8", profile=BatchProfile(), context_length=12)
 
 
 def plant_outlier(folder, target):

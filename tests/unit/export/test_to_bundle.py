@@ -6,6 +6,8 @@ from safetensors.torch import load_file
 
 import clipworks
 from clipworks.encoders.bundle import read_bundle
+from clipworks.encoders.onnx_graph import OnnxGraph
+from clipworks.encoders.text_trimming import trim_padding
 from clipworks.errors import BundleError, SettingsError
 from clipworks.export import to_bundle
 from clipworks.export.to_bundle import DTYPES, write_bundle
@@ -78,6 +80,18 @@ def test_the_batch_is_dynamic(converted):
     embedder = clipworks.load(converted[1].bundle.folder)
     one_by_one = np.concatenate([embedder.embed_images([p]) for p in pictures()])
     np.testing.assert_allclose(one_by_one, embedder.embed_images(pictures()), atol=1e-6)
+
+
+def test_the_card_says_whether_texts_may_be_cut(converted, tokenizer, tmp_path):
+    folder = converted[1].bundle.folder
+    assert read_bundle(folder).card.ignores_padding
+    cut = OnnxGraph(folder / "text.onnx", providers=["CPUExecutionProvider"], num_threads=1)
+    tokens = clipworks.load(folder).tokenizer(["a sun"])
+    assert trim_padding(tokens, converted[1].bundle.card.text.end_id).shape == (1, 8)
+    np.testing.assert_allclose(cut(tokens[:, :8]), cut(tokens), atol=1e-6)
+    card = tiny_card(tokenizer, scores="sigmoid")
+    siglip = write_bundle(tiny_siglip(), tmp_path / "s", card=card, tokenizer_json=tokenizer)
+    assert not siglip.bundle.card.ignores_padding
 
 
 def test_converting_twice_gives_one_fingerprint(converted, tokenizer, tmp_path):

@@ -22,7 +22,8 @@ def built(monkeypatch):
     """Takes TensorRT's place; lists what was asked of it."""
     calls = []
 
-    def build(graph, *, out, precision, profile, timing_cache):
+    def build(graph, *, out, precision, profile, timing_cache, context_length):
+        assert context_length == 12
         calls.append((graph.name, precision, profile, timing_cache))
         out.parent.mkdir(parents=True, exist_ok=True)
         out.write_bytes(b"plan")
@@ -75,13 +76,19 @@ def test_both_towers_and_a_card(tiny_bundle_folder, tmp_path, built):
 def test_int8_wants_a_graph_with_both_ends_of_the_quantisation(tiny_bundle_folder, tmp_path, built):
     plan, profile = tmp_path / "plan", BatchProfile(1, 4, 8)
     quantized_graph(tmp_path / "qdq.onnx")
-    write_plan(tmp_path / "qdq.onnx", plan, precision="int8", profile=profile)
+    write_plan(tmp_path / "qdq.onnx", plan, precision="int8", profile=profile, context_length=12)
     assert built[0][:2] == ("qdq.onnx", "int8")
     quantized_graph(tmp_path / "q.onnx", paired=False)
     with pytest.raises(BundleError, match="has no DequantizeLinear: TensorRT"):
-        write_plan(tmp_path / "q.onnx", plan, precision="int8", profile=profile)
+        write_plan(tmp_path / "q.onnx", plan, precision="int8", profile=profile, context_length=12)
     with pytest.raises(BundleError, match="has no DequantizeLinear and no QuantizeLinear"):
-        write_plan(tiny_bundle_folder / "text.onnx", plan, precision="int8", profile=profile)
+        write_plan(
+            tiny_bundle_folder / "text.onnx",
+            plan,
+            precision="int8",
+            profile=profile,
+            context_length=12,
+        )
     assert len(built) == 1
 
 
@@ -90,14 +97,24 @@ def test_int8_wants_zero_points_of_0(tmp_path, built, zero_point, dtype):
     quantized_graph(tmp_path / "qdq.onnx", zero_point=zero_point, dtype=dtype)
     with pytest.raises(BundleError, match="zero points that are not 0, or not int8"):
         write_plan(
-            tmp_path / "qdq.onnx", tmp_path / "plan", precision="int8", profile=BatchProfile()
+            tmp_path / "qdq.onnx",
+            tmp_path / "plan",
+            precision="int8",
+            profile=BatchProfile(),
+            context_length=12,
         )
     assert built == []
 
 
 def test_an_unknown_precision_is_refused_before_anything_is_built(tmp_path, built):
     with pytest.raises(SettingsError, match="precision 'fp4': expected one of fp32, fp16"):
-        write_plan(tmp_path / "x", tmp_path / "y", precision="fp4", profile=BatchProfile(1, 1, 1))
+        write_plan(
+            tmp_path / "x",
+            tmp_path / "y",
+            precision="fp4",
+            profile=BatchProfile(1, 1, 1),
+            context_length=12,
+        )
     assert built == []
 
 

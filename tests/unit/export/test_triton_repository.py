@@ -206,7 +206,8 @@ def test_accelerators_follow_the_device(bundle, tmp_path):
 def test_a_plan_is_built_for_each_tower(bundle, tmp_path, monkeypatch):
     built = []
 
-    def build(graph, plan, *, precision, profile):
+    def build(graph, plan, *, precision, profile, context_length):
+        assert context_length == 12
         built.append((graph.name, precision, profile.min, profile.opt, profile.max))
         plan.write_bytes(b"plan")
 

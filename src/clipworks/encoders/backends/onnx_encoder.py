@@ -21,6 +21,7 @@ from clipworks.encoders.bundle import Bundle
 from clipworks.encoders.computed_precision import resolve_precision
 from clipworks.encoders.encoder import AbstractEncoder
 from clipworks.encoders.onnx_graph import OnnxGraph, Provider
+from clipworks.encoders.text_trimming import trim_padding
 from clipworks.errors import BundleError, SettingsError
 from clipworks.files import cache_folder
 
@@ -32,14 +33,17 @@ class _Device:
     provider: str
     remedy: str
     precisions: tuple[str, ...] = ("fp32", "int8")
+    prepares: bool = False  # for each length of texts anew
 
 
 _GPU_BUILD = "pip uninstall onnxruntime, then pip install onnxruntime-gpu"
 _DEVICES = {
     "cpu": _Device("CPUExecutionProvider", "pip install onnxruntime"),
     "cuda": _Device("CUDAExecutionProvider", _GPU_BUILD),
-    "tensorrt": _Device("TensorrtExecutionProvider", _GPU_BUILD, ("fp32", "fp16", "int8")),
-    "coreml": _Device("CoreMLExecutionProvider", "pip install onnxruntime on a Mac"),
+    "tensorrt": _Device(
+        "TensorrtExecutionProvider", _GPU_BUILD, ("fp32", "fp16", "int8"), prepares=True
+    ),
+    "coreml": _Device("CoreMLExecutionProvider", "pip install onnxruntime on a Mac", prepares=True),
 }
 
 
@@ -109,6 +113,8 @@ class OnnxEncoder(AbstractEncoder):
     def encode_texts(self, tokens: Tokens) -> Embeddings:
         """Map int64 tokens [text context] to unit rows [text dim]."""
         check_tokens(tokens, self._bundle.card)
+        if self._bundle.card.ignores_padding and not _DEVICES[self._device].prepares:
+            tokens = trim_padding(tokens, self._bundle.card.text.end_id)
         try:
             return self._run(self._open(self._bundle.text_graph), tokens)
         except InvalidArgument as error:

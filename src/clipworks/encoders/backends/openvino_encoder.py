@@ -21,6 +21,7 @@ from clipworks.encoders.bundle import Bundle
 from clipworks.encoders.computed_precision import resolve_precision
 from clipworks.encoders.encoder import AbstractEncoder
 from clipworks.encoders.graph_signature import Feeds, GraphInput, GraphSignature
+from clipworks.encoders.text_trimming import trim_padding
 from clipworks.errors import BundleError, SettingsError
 from clipworks.extras import require
 
@@ -99,6 +100,8 @@ class OpenVinoEncoder(AbstractEncoder):
         """Map int64 tokens [text context] to unit rows [text dim]."""
         vocab_size = self._open(self._bundle.text_graph).vocab_size
         check_tokens(tokens, self._bundle.card, vocab_size=vocab_size)
+        if self._bundle.card.ignores_padding:
+            tokens = trim_padding(tokens, self._bundle.card.text.end_id)
         return self._run(self._bundle.text_graph, tokens)
 
     def _run(self, path: Path, batch: np.ndarray) -> Embeddings:

@@ -125,6 +125,7 @@ class TensorRtEncoder(AbstractEncoder):
                 precision=self._precision,
                 profile=self._profile,
                 timing_cache=timing_cache_path(gpu, trt.__version__),
+                context_length=self._bundle.card.text.context_length,
             )
         return plan
 

@@ -18,6 +18,7 @@ from clipworks.encoders.batch_checks import check_pixels, check_tokens, no_rows
 from clipworks.encoders.bundle import WEIGHTS_FILE, Bundle
 from clipworks.encoders.computed_precision import resolve_precision
 from clipworks.encoders.encoder import AbstractEncoder
+from clipworks.encoders.text_trimming import trim_padding
 from clipworks.errors import BundleError, SettingsError
 from clipworks.extras import require
 
@@ -89,7 +90,6 @@ class TorchEncoder(AbstractEncoder):
         self._num_threads = num_threads
         self._dtype = _DTYPES[self._precision]
         self._model = load_checkpoint(weights).model.to(device, self._dtype).eval()
-        self._vocab_size = self._model.config.text.vocab_size
         self._compiled = compiled
         self._compiling = threading.Lock()
         self._encode_image, self._encode_text = _towers(self._model, compiled=compiled)
@@ -107,7 +107,9 @@ class TorchEncoder(AbstractEncoder):
 
     def encode_texts(self, tokens: Tokens) -> Embeddings:
         """Map int64 tokens [text context] to unit rows [text dim]."""
-        check_tokens(tokens, self._card, vocab_size=self._vocab_size)
+        check_tokens(tokens, self._card, vocab_size=self._model.config.text.vocab_size)
+        if self._model.config.text.ignores_padding:
+            tokens = trim_padding(tokens, self._card.text.end_id)
         return self._run(self._encode_text, tokens)
 
     def _run(
