@@ -154,3 +154,69 @@ def test_the_report_ends_with_all_rows(backend, tmp_path):
         rows_on_disk(tmp_path, random_rows(60), random_rows(40)), lambda *n: told.append(n)
     )
     assert told[-1] == (100, 100)
+
+
+@pytest.mark.parametrize("compared", [0, 10_000], ids=["by the backend", "by comparing"])
+@pytest.mark.parametrize("share", [0.005, 0.05, 0.5, 1.0])
+def test_a_search_within_some_rows_finds_the_nearest_of_them(
+    backend, tmp_path, monkeypatch, share, compared
+):
+    monkeypatch.setattr(faiss_index, "MAX_COMPARED_ROWS", compared)
+    rows, queries = random_rows(3000), random_rows(20, 3).astype(np.float32)
+    index = backend.build(rows_on_disk(tmp_path, rows[:1000], rows[1000:]))
+    allowed = np.random.default_rng(5).random(3000) < share
+    among = np.flatnonzero(allowed)
+    k = min(10, len(among))
+    ids, similarities = index.search(queries, k, allowed=allowed)
+    assert allowed[ids].all()
+    places, expected = brute_force(rows[among], queries, k)
+    found = np.mean([len(set(a) & set(b)) / k for a, b in zip(ids, among[places], strict=True)])
+    assert found > (0.75 if is_approximate(index) else 0.99)
+    np.testing.assert_allclose(similarities, expected, atol=0.1 if is_approximate(index) else 1e-6)
+
+
+@pytest.mark.parametrize("compared", [0, 10_000])
+def test_as_many_rows_as_are_allowed_come_and_no_more(backend, tmp_path, monkeypatch, compared):
+    monkeypatch.setattr(faiss_index, "MAX_COMPARED_ROWS", compared)
+    index = backend.build(rows_on_disk(tmp_path, random_rows(1000)))
+    allowed = np.zeros(1000, bool)
+    allowed[[999, 3, 500]] = True
+    ids, similarities = index.search(random_rows(2, 1).astype(np.float32), 5, allowed=allowed)
+    assert (np.sort(ids[:, :3]) == [3, 500, 999]).all()
+    assert (ids[:, 3:] == -1).all()
+    assert np.isneginf(similarities[:, 3:]).all()
+    assert (np.diff(similarities[:, :3], axis=1) <= 0).all()
+
+
+def test_where_no_row_is_allowed_none_is_found(backend, tmp_path):
+    index = backend.build(rows_on_disk(tmp_path, random_rows(50)))
+    found = index.search(random_rows(2, 1).astype(np.float32), 5, allowed=np.zeros(50, bool))
+    assert (found.ids == -1).all()
+    assert found.ids.shape == (2, 5)
+
+
+def test_allowed_rows_of_another_number_or_type_are_refused(backend, tmp_path):
+    index = backend.build(rows_on_disk(tmp_path, random_rows(50)))
+    query = random_rows(1).astype(np.float32)
+    with pytest.raises(InputError, match=r"expected bool \[50\], got bool \[49\]"):
+        index.search(query, 1, allowed=np.ones(49, bool))
+    with pytest.raises(InputError, match="got int64"):
+        index.search(query, 1, allowed=np.arange(50))
+
+
+def test_rows_are_given_back_in_the_order_asked_for(backend, tmp_path):
+    rows = random_rows(300)
+    index = backend.build(rows_on_disk(tmp_path, rows[:7], rows[7:]))
+    index.save(tmp_path / "saved.index")
+    for kept in (index, backend.open(tmp_path / "saved.index")):
+        given = kept.reconstruct(np.array([299, 0, 7, 0, 6]))
+        assert given.dtype == np.float32
+        np.testing.assert_allclose(given, rows[[299, 0, 7, 0, 6]], atol=0.02)
+        assert kept.reconstruct(np.zeros(0, np.int64)).shape == (0, DIM)
+
+
+@pytest.mark.parametrize("ids", [[-1], [3, 50]])
+def test_rows_that_are_not_there_are_not_given_back(backend, tmp_path, ids):
+    index = backend.build(rows_on_disk(tmp_path, random_rows(50)))
+    with pytest.raises(InputError, match="the index has 0 to 49"):
+        index.reconstruct(np.array(ids))
