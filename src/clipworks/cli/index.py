@@ -66,7 +66,9 @@ def index(
     if json:
         print_json(card.to_json())
     else:
-        result_console().print(_summary(folder, card))
+        head = f"{folder}: {card.rows:,} rows of {card.embedding_dim} numbers"
+        result_console().print(head, markup=False, soft_wrap=True)
+        result_console().print(_measures_table(card))
 
 
 def _everyday_texts(folder: Path) -> tuple[Embeddings | None, str]:
@@ -98,7 +100,7 @@ def _everyday_texts(folder: Path) -> tuple[Embeddings | None, str]:
         return None, f"texts were not measured: {error}"
 
 
-def _summary(folder: Path, card: IndexCard) -> Group:
+def _measures_table(card: IndexCard) -> Group:
     """A line a kind of queries: what an index finds, and in what time."""
     from rich.console import Group
     from rich.table import Table
@@ -127,6 +129,4 @@ def _summary(folder: Path, card: IndexCard) -> Group:
                 f"{modality}.index misses the recall of {measures.target:g}: another --kind "
                 "or more --memory may reach it"
             )
-    head = f"{folder}: {card.rows:,} rows of {card.embedding_dim} numbers"
-    first = Text(head, no_wrap=True, overflow="ignore")
-    return Group(first, table, *(Text(note, style="dim") for note in notes))
+    return Group(table, *(Text(note, style="dim") for note in notes))
