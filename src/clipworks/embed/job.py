@@ -23,9 +23,9 @@ from clipworks.data.embedding_folder import (
     read_manifest,
     write_manifest,
 )
+from clipworks.data.folder_lock import hold_folder
 from clipworks.data.sources.source import AbstractSource
 from clipworks.embed.embed_settings import EmbedSettings
-from clipworks.embed.folder_lock import hold_folder
 from clipworks.encoders.bundle import BundleCard
 from clipworks.errors import FolderError, ModelMismatchError, SettingsError
 from clipworks.files import remove_partial_files

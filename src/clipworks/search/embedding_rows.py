@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import final
 
 import numpy as np
+from jaxtyping import Int64
 
 from clipworks.arrays import Embeddings
 from clipworks.errors import FolderError
@@ -59,15 +60,17 @@ class EmbeddingRows:
         """Draw up to `count` rows evenly at random, the same ones every time."""
         count = min(count, self.size)
         chosen = np.random.default_rng(0).choice(self.size, count, replace=False)
-        return self._take(np.sort(chosen))
+        return self.take(np.sort(chosen))
 
-    def _take(self, ids: np.ndarray) -> Embeddings:
+    def take(self, ids: Int64[np.ndarray, "row"]) -> Embeddings:
+        """Read some rows, in the order asked for, as float32 [row dim]."""
+        taken = np.empty((len(ids), self.embedding_dim), np.float32)
         starts = np.cumsum([0, *self.sizes])
-        taken = [
-            part[ids[(ids >= start) & (ids < start + len(part))] - start]
-            for part, start in zip(self._parts, starts[:-1], strict=True)
-        ]
-        return np.concatenate(taken).astype(np.float32)
+        part_of = np.searchsorted(starts, ids, side="right") - 1
+        for number in np.unique(part_of):
+            places = part_of == number
+            taken[places] = self._parts[number][ids[places] - starts[number]]
+        return taken
 
 
 def _open_array(path: Path) -> np.ndarray:

@@ -8,15 +8,17 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple, Self
+from typing import Self
 
 import numpy as np
-from jaxtyping import Float32, Int64
+from jaxtyping import Bool, Int64
 
 from clipworks.arrays import Embeddings
 from clipworks.errors import InputError, SettingsError
 from clipworks.registry import Registry
 from clipworks.search.embedding_rows import EmbeddingRows
+from clipworks.search.index_settings import IndexSettings
+from clipworks.search.matches import Matches, no_matches
 
 INDEXES = Registry(
     "index backend",
@@ -26,20 +28,14 @@ INDEXES = Registry(
     },
 )
 
+DEFAULT_SETTINGS = IndexSettings()
+
 Report = Callable[[int, int], None]
 """Is called with the rows done and the rows in all."""
 
 
-class Matches(NamedTuple):
-    """What an index found.
-
-    Attributes:
-        ids: row numbers [query hit]; -1 where an approximate index found fewer.
-        similarities: inner products [query hit], falling along a row.
-    """
-
-    ids: Int64[np.ndarray, "query hit"]
-    similarities: Float32[np.ndarray, "query hit"]
+Allowed = Bool[np.ndarray, "row"]
+"""A bit for each row of an index: whether it may be found."""
 
 
 class AbstractIndex(ABC):
@@ -63,9 +59,80 @@ class AbstractIndex(ABC):
     def embedding_dim(self) -> int:
         """Width of the joint space."""
 
+    @abstractmethod
+    def _nearest(self, queries: Embeddings, k: int, allowed: Allowed | None) -> Matches:
+        """Search with arguments that are in order: 1 <= k <= size; some row is allowed."""
+
+    @abstractmethod
+    def _rows_at(self, ids: Int64[np.ndarray, "row"]) -> Embeddings:
+        """Give rows by ids that are in range."""
+
+    def search(self, queries: Embeddings, k: int, *, allowed: Allowed | None = None) -> Matches:
+        """Find the rows whose inner product with each query is highest.
+
+        Args:
+            queries: float32 unit rows [query dim].
+            k: how many; where the index has fewer rows, all of them come.
+            allowed: look only among the rows whose bit is set; None for all of them. Where fewer
+                than k are allowed, the further ids are -1.
+
+        Raises:
+            InputError: the queries or `allowed` have another shape or type than the index takes.
+            SettingsError: k is below 1.
+        """
+        if k < 1:
+            raise SettingsError(f"number of results {k}: expected at least 1")
+        if queries.ndim != 2 or queries.dtype != np.float32:
+            raise InputError(
+                f"queries: expected float32 [query, dim], got {queries.dtype} {list(queries.shape)}"
+            )
+        if allowed is not None and (allowed.dtype != np.bool_ or allowed.shape != (self.size,)):
+            raise InputError(
+                f"allowed rows: expected bool [{self.size}], got {allowed.dtype} "
+                f"{list(allowed.shape)}"
+            )
+        k = min(k, self.size)
+        if not len(queries) or not self.size:
+            return no_matches(len(queries), k)
+        if queries.shape[1] != self.embedding_dim:
+            raise InputError(
+                f"queries: the index holds rows of {self.embedding_dim} numbers, "
+                f"got queries of {queries.shape[1]}"
+            )
+        if allowed is not None and not allowed.any():
+            return no_matches(len(queries), k)
+        return self._nearest(np.ascontiguousarray(queries), k, allowed)
+
+    def reconstruct(self, ids: Int64[np.ndarray, "row"]) -> Embeddings:
+        """Give rows as the index keeps them: rounded, where it keeps codes.
+
+        Args:
+            ids: row numbers, in any order; a row asked for twice comes twice.
+
+        Raises:
+            InputError: an id is none of the index's.
+        """
+        wanted = np.asarray(ids, np.int64).reshape(-1)
+        if wanted.size and not 0 <= wanted.min() <= wanted.max() < self.size:
+            raise InputError(
+                f"row ids from {wanted.min()} to {wanted.max()}: the index has 0 to {self.size - 1}"
+            )
+        if not wanted.size:
+            return np.zeros((0, self.embedding_dim), np.float32)
+        return self._rows_at(wanted)
+
+
+class AbstractStoredIndex(AbstractIndex):
+    """An index that is built, and lies in a file or on a server."""
+
     @classmethod
     @abstractmethod
-    def build(cls, rows: EmbeddingRows, report: Report | None = None) -> Self:
+    def build(
+        cls,
+        rows: EmbeddingRows,
+        settings: IndexSettings = DEFAULT_SETTINGS,
+        report: Report | None = None,
+    ) -> Self:
         """Take in the rows of an embedding folder."""
 
     @classmethod
@@ -79,35 +146,21 @@ class AbstractIndex(ABC):
 
     @abstractmethod
     def save(self, path: Path) -> None:
-        """Write the index to one file, whole or not at all."""
+        """Write the index, whole or not at all."""
+
+    @property
+    @abstractmethod
+    def max_effort(self) -> int:
+        """The most lists or nodes that a search may look at; 1 where there is no choice."""
 
     @abstractmethod
-    def _nearest(self, queries: Embeddings, k: int) -> Matches:
-        """Search with arguments that are in order: 1 <= k <= size."""
+    def set_effort(self, effort: int) -> None:
+        """Say how many lists or nodes a search looks at; `save` keeps it."""
 
-    def search(self, queries: Embeddings, k: int) -> Matches:
-        """Find the rows whose inner product with each query is highest.
+    @abstractmethod
+    def grown(self, rows: EmbeddingRows) -> Self | None:
+        """A copy with further rows at its end; None where it is better built anew."""
 
-        Args:
-            queries: float32 unit rows [query dim].
-            k: how many; where the index has fewer rows, all of them come.
-
-        Raises:
-            InputError: the queries have another shape or type than the index takes.
-            SettingsError: k is below 1.
-        """
-        if k < 1:
-            raise SettingsError(f"number of results {k}: expected at least 1")
-        if queries.ndim != 2 or queries.dtype != np.float32:
-            raise InputError(
-                f"queries: expected float32 [query, dim], got {queries.dtype} {list(queries.shape)}"
-            )
-        if not len(queries) or not self.size:
-            empty = (len(queries), min(k, self.size))
-            return Matches(np.zeros(empty, np.int64), np.zeros(empty, np.float32))
-        if queries.shape[1] != self.embedding_dim:
-            raise InputError(
-                f"queries: the index holds rows of {self.embedding_dim} numbers, "
-                f"got queries of {queries.shape[1]}"
-            )
-        return self._nearest(np.ascontiguousarray(queries), min(k, self.size))
+    @abstractmethod
+    def thinned(self, kept: Allowed) -> Self | None:
+        """A copy with the kept rows only, renumbered; None where it is better built anew."""

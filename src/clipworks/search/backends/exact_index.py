@@ -12,12 +12,14 @@ import numpy as np
 
 from clipworks.arrays import Embeddings
 from clipworks.files import atomic_path
-from clipworks.search.embedding_rows import EmbeddingRows
-from clipworks.search.index import AbstractIndex, Matches, Report
+from clipworks.search.embedding_rows import BLOCK_ROWS, EmbeddingRows
+from clipworks.search.index import DEFAULT_SETTINGS, AbstractStoredIndex, Allowed, Report
+from clipworks.search.index_settings import IndexSettings
+from clipworks.search.matches import Candidates, Matches, nearest_among
 
 
 @final
-class ExactIndex(AbstractIndex):
+class ExactIndex(AbstractStoredIndex):
     """Compares each query with every row. Slow above some hundred thousand rows."""
 
     def __init__(self, rows: EmbeddingRows) -> None:
@@ -39,7 +41,12 @@ class ExactIndex(AbstractIndex):
         return self._rows.embedding_dim
 
     @classmethod
-    def build(cls, rows: EmbeddingRows, report: Report | None = None) -> Self:
+    def build(
+        cls,
+        rows: EmbeddingRows,
+        settings: IndexSettings = DEFAULT_SETTINGS,
+        report: Report | None = None,
+    ) -> Self:
         """Keep the rows where they are."""
         if report:
             report(rows.size, rows.size)
@@ -59,23 +66,36 @@ class ExactIndex(AbstractIndex):
             for block in self._rows.blocks():
                 stream.write(block.astype("<f2").tobytes())
 
-    def _nearest(self, queries: Embeddings, k: int) -> Matches:
-        ids = np.empty((len(queries), 0), np.int64)
-        similarities = np.empty((len(queries), 0), np.float32)
-        start = 0
-        for block in self._rows.blocks():
-            found = queries @ block.T  # [query row]
-            numbers = np.broadcast_to(np.arange(start, start + len(block)), found.shape)
-            start += len(block)
-            ids, similarities = _keep_best(
-                np.concatenate([ids, numbers], axis=1),
-                np.concatenate([similarities, found], axis=1),
-                k,
-            )
-        return Matches(ids, similarities)
+    @property
+    def max_effort(self) -> int:
+        """Every search looks at all rows."""
+        return 1
 
+    def set_effort(self, effort: int) -> None:
+        """Do nothing: there is no choice."""
 
-def _keep_best(ids: np.ndarray, similarities: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
-    """Keep the k highest of each row, falling; of equals the one that came first."""
-    order = np.argsort(-similarities, axis=1, kind="stable")[:, :k]
-    return np.take_along_axis(ids, order, axis=1), np.take_along_axis(similarities, order, axis=1)
+    def grown(self, rows: EmbeddingRows) -> Self | None:
+        """Say that building anew is as quick."""
+        return None
+
+    def thinned(self, kept: Allowed) -> Self | None:
+        """Say that building anew is as quick."""
+        return None
+
+    def _nearest(self, queries: Embeddings, k: int, allowed: Allowed | None) -> Matches:
+        return nearest_among(queries, k, self._candidates(allowed))
+
+    def _rows_at(self, ids: np.ndarray) -> Embeddings:
+        return self._rows.take(ids)
+
+    def _candidates(self, allowed: Allowed | None) -> Candidates:
+        if allowed is None:
+            start = 0
+            for rows in self._rows.blocks():
+                yield np.arange(start, start + len(rows)), rows
+                start += len(rows)
+            return
+        ids = np.flatnonzero(allowed)
+        for start in range(0, len(ids), BLOCK_ROWS):
+            chosen = ids[start : start + BLOCK_ROWS]
+            yield chosen, self._rows.take(chosen)
