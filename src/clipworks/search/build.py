@@ -14,6 +14,7 @@ from clipworks.search.folder_contents import MODALITIES, FolderContents, Modalit
 from clipworks.search.index import INDEXES
 from clipworks.search.index_card import CARD_FILE, IndexCard, write_index_card
 from clipworks.search.index_folder import DEFAULT_BACKEND, index_path
+from clipworks.search.row_store import write_row_store
 
 Report = Callable[[Modality, int, int], None]
 """Is called with the modality, the rows done and the rows in all."""
@@ -45,6 +46,7 @@ def build_index(
         else:
             path.unlink(missing_ok=True)
     card = _card(contents, backend, kinds)
+    write_row_store(contents.metadata)
     write_index_card(folder, card)
     return card
 

@@ -17,7 +17,7 @@ from PIL import Image
 from clipworks.errors import InvalidImageError
 from clipworks.inputs.decoding import decode_image
 from clipworks.inputs.orientation import orient
-from clipworks.search.searcher import Hit
+from clipworks.search.hits import Hit
 
 THUMBNAIL_PX = 320
 _SMALL_PX = 150  # a picture below this is not blown up to the card's edges: it would be a blur
