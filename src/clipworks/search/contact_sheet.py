@@ -85,6 +85,8 @@ def _card(hit: Hit, best: float) -> str:
         f'<span class="track"><i style="width:{share:.1%}"></i></span>'
         f"<span>{hit.similarity:.3f}</span></div>"
     ]
+    if figures := _figures(hit):
+        lines.append(f'<div class="figures">{escape(figures)}</div>')
     if hit.caption:
         lines.append(
             f'<div class="caption" title="{escape(hit.caption)}">{escape(hit.caption)}</div>'
@@ -94,6 +96,11 @@ def _card(hit: Hit, best: float) -> str:
         lines.append(f'<div class="file" title="{escape(hit.image_path)}">{escape(name)}</div>')
     words = "\n".join(lines)
     return f'<li>{_picture(hit)}<div class="words">{words}</div></li>'
+
+
+def _figures(hit: Hit) -> str:
+    figures = [] if hit.probability is None else [f"{hit.probability:.0%} relevant"]
+    return " · ".join([*figures, *(f"{name} {score:.2f}" for name, score in hit.scores.items())])
 
 
 def _picture(hit: Hit) -> str:

@@ -163,19 +163,6 @@ def read_aesthetic_embedding(path: Path) -> Float32[np.ndarray, "dim"]:
     return rows[0]
 
 
-def add_aesthetic(
-    query: Float32[np.ndarray, "dim"], direction: Float32[np.ndarray, "dim"], weight: float
-) -> Float32[np.ndarray, "dim"]:
-    """Add a rating's direction to a query as clip-retrieval does, and scale to unit length."""
-    if query.shape != direction.shape:
-        raise ModelMismatchError(
-            f"the aesthetic embedding has {len(direction)} numbers, and the query {len(query)}: "
-            "it is for another model"
-        )
-    total = query + weight * direction
-    return (total / max(float(np.linalg.norm(total)), 1e-12)).astype(np.float32)
-
-
 def _read_card(path: Path) -> HeadCard:
     places = (path.with_name(f"{path.name}.json"), path.with_suffix(".json"))
     place = next((place for place in places if place.is_file() and place != path), None)

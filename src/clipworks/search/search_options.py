@@ -6,6 +6,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+from jaxtyping import Float32
+
+from clipworks.arrays import normalize_rows
+from clipworks.errors import ModelMismatchError
 
 if TYPE_CHECKING:
     from clipworks.search.heads import Head
@@ -28,6 +32,32 @@ class HeadLimit:
     high: float = np.inf
 
 
+@dataclass(frozen=True, eq=False)
+class Aesthetic:
+    """A direction that queries are turned to.
+
+    Attributes:
+        direction: one of LAION's aesthetic embeddings [dim].
+        weight: of the direction, beside the query's 1.
+    """
+
+    direction: Float32[np.ndarray, "dim"]
+    weight: float = 0.5
+
+    def add_to(self, query: Float32[np.ndarray, "dim"]) -> Float32[np.ndarray, "dim"]:
+        """Add the direction as clip-retrieval does, and scale to unit length.
+
+        Raises:
+            ModelMismatchError: they are not equally wide.
+        """
+        if query.shape != self.direction.shape:
+            raise ModelMismatchError(
+                f"the aesthetic embedding has {len(self.direction)} numbers, and the query "
+                f"{len(query)}: it is for another model"
+            )
+        return normalize_rows((query + self.weight * self.direction)[None].astype(np.float32))[0]
+
+
 @dataclass(frozen=True)
 class SearchOptions:
     """Filters, judged in this order, and further figures.
@@ -40,6 +70,7 @@ class SearchOptions:
             None to keep duplicates.
         probabilities: say each hit's probability of being an answer, where that can be said.
         embeddings: give each hit its embedding.
+        aesthetic: turns the query to pictures of a rating.
     """
 
     where: str = ""
@@ -48,3 +79,4 @@ class SearchOptions:
     dedup: float | None = None
     probabilities: bool = False
     embeddings: bool = False
+    aesthetic: Aesthetic | None = None

@@ -30,7 +30,7 @@ from clipworks.search.metadata import MetadataTable
 from clipworks.search.metadata_filter import allowed_rows
 from clipworks.search.query import Query
 from clipworks.search.ranking import rank_rows
-from clipworks.search.relevance import SAMPLE_ROWS, Relevance, embedded_words
+from clipworks.search.relevance import MIN_ROWS, SAMPLE_ROWS, Relevance, embedded_words
 from clipworks.search.search_options import SearchOptions
 from clipworks.search.sifting import Judge, Sifted, sift
 
@@ -201,12 +201,18 @@ class Searcher:
             )
         query = Query.text(query) if isinstance(query, str) else query
         vector = query.embed(self.embedder)
+        if options.aesthetic is not None:
+            vector = options.aesthetic.add_to(vector)
         allowed = self.allowed_rows(options.where)
         pieces = rank_rows(self.index, vector, allowed)
         return sift(pieces, options, take=self.vectors, judge=self._judge(query, vector))
 
+    def can_judge(self, query: Query) -> bool:
+        """Whether hits of a query can have probabilities: texts that look for enough pictures."""
+        return query.is_text and self.modality == "image" and self.index.size >= MIN_ROWS
+
     def _judge(self, query: Query, vector: Float32[np.ndarray, "dim"]) -> Judge | None:
-        if not query.is_text or self.modality != "image" or not self.index.size:
+        if not self.can_judge(query):
             return None
         return lambda rows: self.relevance.judge(vector, rows)
 

@@ -9,7 +9,8 @@ from torch import nn
 
 from clipworks.arrays import normalize_rows
 from clipworks.errors import CheckpointError, ModelMismatchError
-from clipworks.search.heads import add_aesthetic, load_head, read_aesthetic_embedding
+from clipworks.search.heads import load_head, read_aesthetic_embedding
+from clipworks.search.search_options import Aesthetic
 
 
 def rows(dim, count=40):
@@ -166,11 +167,12 @@ def test_an_aesthetic_embedding_is_added_as_clip_retrieval_does(tmp_path):
     (query,) = rows(8, 1)
     direction = np.random.default_rng(5).standard_normal(8) * 0.3
     np.save(tmp_path / "rating9.npy", direction)
-    found = add_aesthetic(query, read_aesthetic_embedding(tmp_path / "rating9.npy"), 0.5)
+    rating = Aesthetic(read_aesthetic_embedding(tmp_path / "rating9.npy"), 0.5)
+    found = rating.add_to(query)
     expected = query + direction * 0.5
     np.testing.assert_allclose(found, expected / np.linalg.norm(expected), atol=1e-6)
     with pytest.raises(ModelMismatchError, match="it is for another model"):
-        add_aesthetic(query[:5], direction, 0.5)
+        rating.add_to(query[:5])
     np.save(tmp_path / "many.npy", np.zeros((2, 8)))
     with pytest.raises(CheckpointError, match="expected one embedding"):
         read_aesthetic_embedding(tmp_path / "many.npy")
