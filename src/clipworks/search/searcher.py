@@ -90,13 +90,10 @@ class Searcher:
             FolderError: the folder or its index is missing, unfinished, damaged or out of date.
             ModelMismatchError: another model made the folder.
         """
-        _check_model(folder, recorded_model(folder), embedder)
+        _check_fingerprint(folder, recorded_model(folder), embedder)
         opened = open_index(folder, modality)
-        if opened.index.size and opened.index.embedding_dim != embedder.embedding_dim:
-            raise ModelMismatchError(
-                f"{folder} holds embeddings of {opened.index.embedding_dim} numbers, and "
-                f"{embedder.card.name} makes {embedder.embedding_dim}: give the model that made it"
-            )
+        if opened.index.size:
+            check_model(folder, opened.index.embedding_dim, embedder)
         rows = read_rows(folder, modality, opened.metadata)
         return cls(opened.index, opened.metadata, embedder, modality=modality, rows=rows)
 
@@ -272,7 +269,21 @@ def recorded_model(folder: Path) -> RecordedModel | None:
     return RecordedModel(manifest.model, manifest.fingerprint) if manifest else None
 
 
-def _check_model(folder: Path, recorded: RecordedModel | None, embedder: Embedder) -> None:
+def check_model(folder: Path, embedding_dim: int, embedder: Embedder) -> None:
+    """Refuse a model that did not make the folder, as far as can be told.
+
+    Raises:
+        ModelMismatchError: another fingerprint, or embeddings of another width.
+    """
+    _check_fingerprint(folder, recorded_model(folder), embedder)
+    if embedding_dim != embedder.embedding_dim:
+        raise ModelMismatchError(
+            f"{folder} holds embeddings of {embedding_dim} numbers, and "
+            f"{embedder.card.name} makes {embedder.embedding_dim}: give the model that made it"
+        )
+
+
+def _check_fingerprint(folder: Path, recorded: RecordedModel | None, embedder: Embedder) -> None:
     if recorded and recorded.fingerprint != embedder.fingerprint:
         raise ModelMismatchError(
             f"{folder} was made with {recorded.name} (fingerprint {recorded.fingerprint}), and the "
