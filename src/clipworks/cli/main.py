@@ -19,6 +19,7 @@ from clipworks.cli.embed import embed
 from clipworks.cli.export import app as export
 from clipworks.cli.filter import filter
 from clipworks.cli.index import index
+from clipworks.cli.map import map
 from clipworks.cli.models import models
 from clipworks.cli.pull import pull
 from clipworks.cli.search import search
@@ -35,8 +36,8 @@ app = typer.Typer(
 )
 
 for command in (
-    demo, embed, index, search, filter, dedup, cluster, classify, models, pull, convert, verify,
-    bench, doctor,
+    demo, embed, index, search, filter, dedup, cluster, map, classify, models, pull, convert,
+    verify, bench, doctor,
 ):  # fmt: skip
     app.command()(command)
 app.add_typer(export, name="export")

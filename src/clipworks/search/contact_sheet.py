@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
@@ -11,13 +9,11 @@ from importlib.resources import files
 from pathlib import Path
 from string import Template
 
-import numpy as np
-from PIL import Image
-
 from clipworks.errors import InvalidImageError
 from clipworks.inputs.decoding import decode_image
 from clipworks.inputs.orientation import orient
 from clipworks.search.hits import Hit
+from clipworks.search.thumbnails import picture_uri, shrink
 
 THUMBNAIL_PX = 320
 _SMALL_PX = 150  # a picture below this is not blown up to the card's edges: it would be a blur
@@ -122,22 +118,5 @@ def _image_tag(path: Path, *, alt: str) -> str | None:
     small = max(image.size) < _SMALL_PX
     # Icons and cut-out drawings are made for white paper, on a dark page too.
     names = "paper small" if small else "paper" if image.has_transparency_data else "full"
-    return f'<img class="{names}" loading="lazy" alt="{escape(alt)}" src="{_thumbnail(image)}">'
-
-
-def _thumbnail(image: Image.Image) -> str:
-    """Scale a picture down to a data URI."""
-    if image.mode.startswith(("I", "F")):  # wider than 8 bits
-        image = _stretch(image)
-    small = image.convert("RGBA" if image.has_transparency_data else "RGB")
-    small.thumbnail((THUMBNAIL_PX, THUMBNAIL_PX), Image.Resampling.LANCZOS)
-    content = io.BytesIO()
-    small.save(content, "WEBP", quality=_QUALITY)
-    return f"data:image/webp;base64,{base64.b64encode(content.getvalue()).decode()}"
-
-
-def _stretch(image: Image.Image) -> Image.Image:
-    """Scale grey levels of any range to 0..255."""
-    levels = np.asarray(image, np.float64)
-    low, high = levels.min(), levels.max()
-    return Image.fromarray(((levels - low) / max(high - low, 1e-9) * 255).astype(np.uint8))
+    source = picture_uri(shrink(image, THUMBNAIL_PX), quality=_QUALITY)
+    return f'<img class="{names}" loading="lazy" alt="{escape(alt)}" src="{source}">'
