@@ -52,6 +52,7 @@ def demo(
         show_in_browser,
         write_page,
     )
+    from clipworks.cli.search_filters import make_queries
     from clipworks.encoders.loading import load
     from clipworks.search.build import build_index
     from clipworks.search.searcher import Searcher
@@ -64,7 +65,7 @@ def demo(
     _say_what_was_done(report)
     build_index(folder)
     searcher = Searcher.open(folder, embedder)
-    answers = find_answers(searcher, QUERIES, (), _NUM_RESULTS)
+    answers = find_answers(searcher, make_queries(QUERIES, None, None), _NUM_RESULTS)
     subtitle = f"{searcher.index.size} pictures; model: {embedder.card.name}"
     write_page(page, answers, title="clipworks demo", subtitle=subtitle, footer=_ATTRIBUTION)
     if json:

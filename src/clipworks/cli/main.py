@@ -10,12 +10,16 @@ import typer
 from clipworks import __version__
 from clipworks.cli.bench import bench
 from clipworks.cli.classify import classify
+from clipworks.cli.cluster import cluster
 from clipworks.cli.convert import convert
+from clipworks.cli.dedup import dedup
 from clipworks.cli.demo import demo
 from clipworks.cli.doctor import doctor
 from clipworks.cli.embed import embed
 from clipworks.cli.export import app as export
+from clipworks.cli.filter import filter
 from clipworks.cli.index import index
+from clipworks.cli.map import map
 from clipworks.cli.models import models
 from clipworks.cli.pull import pull
 from clipworks.cli.search import search
@@ -31,7 +35,10 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-for command in (demo, embed, index, search, classify, models, pull, convert, verify, bench, doctor):
+for command in (
+    demo, embed, index, search, filter, dedup, cluster, map, classify, models, pull, convert,
+    verify, bench, doctor,
+):  # fmt: skip
     app.command()(command)
 app.add_typer(export, name="export")
 

@@ -1,103 +1,154 @@
-"""`clipworks search`: words or a picture to the pictures that are nearest."""
+"""`clipworks search`: words, pictures and sums of them to what is nearest."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from clipworks.cli.folder_model import FolderModel
 from clipworks.cli.options import Backend, Device, EmbeddingFolder, Json, Precision, Threads
-from clipworks.errors import FolderError, SettingsError, UnknownModelError
+from clipworks.cli.search_filters import (
+    Dedup,
+    DedupThreshold,
+    Expressions,
+    Heads,
+    ModalityOption,
+    Pictures,
+    Relevant,
+    Where,
+    Words,
+)
+from clipworks.errors import FolderError, SettingsError
 
 if TYPE_CHECKING:
     from rich.console import Group
 
-    from clipworks.cli.model_option import RunOptions
-    from clipworks.encoders.bundle import Bundle
-    from clipworks.encoders.embedder import Embedder
     from clipworks.search.contact_sheet import Answer
-    from clipworks.search.searcher import RecordedModel, Searcher
+    from clipworks.search.hits import Hit
+    from clipworks.search.query import Query
+    from clipworks.search.search_options import SearchOptions
+    from clipworks.search.searcher import Searcher
 
-Words = Annotated[
-    list[str] | None,
-    typer.Argument(help="What to look for; each text is a query of its own.", show_default=False),
-]
-Pictures = Annotated[
-    list[Path] | None,
-    typer.Option("--image", "-i", help="Look for what resembles this picture.", show_default=False),
-]
 NumResults = Annotated[
     int,
     typer.Option(
         "--num-results", "-k", envvar="CLIPWORKS_NUM_RESULTS", help="How many, for each query."
     ),
 ]
+Offset = Annotated[int, typer.Option(min=0, help="Pass over this many of the best: later pages.")]
+AestheticFile = Annotated[
+    str,
+    typer.Option(
+        "--aesthetic",
+        metavar="FILE[:WEIGHT]",
+        help="Turn queries to one of LAION's ratings, for example rating9.npy:0.5.",
+        show_default=False,
+    ),
+]
+WithEmbeddings = Annotated[
+    bool, typer.Option("--embeddings", help="Give each hit's embedding, in JSON.")
+]
 Html = Annotated[
     Path | None, typer.Option(help="Write the results as a page to this file.", show_default=False)
 ]
 Open = Annotated[bool, typer.Option("--open", help="Show the results as a page in the browser.")]
-Model = Annotated[
-    str | None,
-    typer.Option(
-        "--model", "-m",
-        envvar="CLIPWORKS_MODEL",
-        help="A name or a bundle's folder; by default the model that made the folder.",
-        show_default=False,
-    ),
-]  # fmt: skip
 
 
 def search(
     folder: EmbeddingFolder,
     words: Words = None,
+    expressions: Expressions = None,
     images: Pictures = None,
     num_results: NumResults = 10,
+    offset: Offset = 0,
+    where: Where = "",
+    relevant: Relevant = False,
+    dedup: Dedup = False,
+    dedup_threshold: DedupThreshold = 0.94,
+    heads: Heads = None,
+    aesthetic: AestheticFile = "",
+    modality: ModalityOption = "image",
+    embeddings: WithEmbeddings = False,
     html: Html = None,
     open_page: Open = False,
-    model: Model = None,
+    model: FolderModel = None,
     backend: Backend = "auto",
     device: Device = "cpu",
     precision: Precision = None,
     threads: Threads = 0,
     json: Json = False,
 ) -> None:
-    """Search an embedding folder with words or pictures."""
-    from clipworks.cli.console import print_json, result_console
+    """Search an embedding folder with words, pictures, and sums of them."""
+    from clipworks.cli.folder_model import load_folder_model
     from clipworks.cli.model_option import RunOptions
-    from clipworks.search.searcher import Searcher, recorded_model
+    from clipworks.cli.search_filters import (
+        check_modality,
+        make_queries,
+        read_aesthetic,
+        read_heads,
+    )
+    from clipworks.search.search_options import SearchOptions
+    from clipworks.search.searcher import Searcher
 
-    if not words and not images:
+    if embeddings and not json:
+        raise SettingsError("--embeddings are for programs: give --json too")
+    queries = make_queries(words, expressions, images)
+    if not queries:
         raise SettingsError('nothing to look for: give words, such as "a red apple", or --image')
+    options = SearchOptions(
+        where=where,
+        relevant=relevant,
+        heads=read_heads(heads),
+        dedup=dedup_threshold if dedup else None,
+        probabilities=True,
+        embeddings=embeddings,
+        aesthetic=read_aesthetic(aesthetic),
+    )
+    kind = check_modality(modality)
     how = RunOptions(backend, device, precision, threads)
-    embedder = _load_model(folder, model, recorded_model(folder), how)
-    searcher = Searcher.open(folder, embedder)
+    searcher = Searcher.open(folder, load_folder_model(folder, model, how), modality=kind)
     _say_if_slow(folder, searcher)
-    answers = find_answers(searcher, words or [], images or [], num_results)
-    if json:
-        print_json([answer_json(answer) for answer in answers])
-    else:
-        console = result_console()
-        for answer in answers:
-            console.print(hits_table(answer))
+    _say_if_words_are_new(searcher, queries)
+    answers = find_answers(searcher, queries, num_results, offset=offset, options=options)
+    _print(answers, json=json)
     if html or open_page:
         page = html or _temporary_folder() / "results.html"
-        subtitle = f"{searcher.index.size} pictures in {folder}; model: {embedder.card.name}"
-        write_page(page, answers, title=_page_title(answers), subtitle=subtitle)
+        write_page(page, answers, title=_page_title(answers), subtitle=_about(searcher, folder))
         if open_page:
             show_in_browser(page)
 
 
 def find_answers(
-    searcher: Searcher, words: Sequence[str], images: Sequence[Path], k: int
+    searcher: Searcher,
+    queries: Sequence[Query],
+    k: int,
+    *,
+    offset: int = 0,
+    options: SearchOptions | None = None,
 ) -> list[Answer]:
-    """Answer each text and each picture."""
+    """Answer each query."""
     from clipworks.search.contact_sheet import Answer
+    from clipworks.search.search_options import SearchOptions
 
-    texts = [Answer(text, searcher.search_text(text, k)) for text in words]
-    return texts + [Answer(path.name, searcher.search_image(path, k), path) for path in images]
+    chosen = options or SearchOptions()
+    return [
+        Answer(query.label, searcher.search(query, k, offset=offset, options=chosen), query.picture)
+        for query in queries
+    ]
+
+
+def _print(answers: Sequence[Answer], *, json: bool) -> None:
+    from clipworks.cli.console import print_json, result_console
+
+    if json:
+        print_json([answer_json(answer) for answer in answers])
+        return
+    console = result_console()
+    for answer in answers:
+        console.print(hits_table(answer))
 
 
 def answer_json(answer: Answer) -> dict[str, object]:
@@ -117,16 +168,25 @@ def hits_table(answer: Answer) -> Group:
     table.add_column(justify="right", style="dim", width=3)
     table.add_column(justify="right", width=6)
     table.add_column(width=12)
+    table.add_column(justify="right", style="cyan")
     table.add_column(overflow="fold")
     best = max((hit.similarity for hit in answer.hits), default=0.0)
+    if not answer.hits:
+        table.add_row("", "", "", "", Text("nothing was found", style="dim"))
     for hit in answer.hits:
         share = max(0.0, hit.similarity / best) if best > 0 else 0.0
         name = Text(_short_path(hit.image_path))
         if hit.caption:
             name = Text(hit.caption).append(f"  {name}", style="dim")
         bar = Bar(1.0, 0.0, share, width=12, color="blue")
-        table.add_row(str(hit.rank), f"{hit.similarity:.3f}", bar, name)
+        table.add_row(str(hit.rank), f"{hit.similarity:.3f}", bar, _figures(hit), name)
     return Group(Text(answer.query, style="bold", no_wrap=True, overflow="ignore"), table)
+
+
+def _figures(hit: Hit) -> str:
+    """The probability, and what heads say."""
+    figures = [] if hit.probability is None else [f"{hit.probability:.0%}"]
+    return "  ".join([*figures, *(f"{name} {score:.2f}" for name, score in hit.scores.items())])
 
 
 def _short_path(image_path: str | None) -> str:
@@ -135,38 +195,16 @@ def _short_path(image_path: str | None) -> str:
     return str(path.relative_to(here)) if path.is_relative_to(here) else image_path or ""
 
 
-def _load_model(
-    folder: Path, model: str | None, recorded: RecordedModel | None, how: RunOptions
-) -> Embedder:
-    from clipworks.cli.model_option import load_model, pull_model
-    from clipworks.encoders.loading import DEFAULT_MODEL
-
-    if not model and not recorded:
-        typer.echo(
-            f"{folder} does not say which model made it: taking {DEFAULT_MODEL}, unchecked "
-            "(--model names another)",
-            err=True,
-        )
-        return load_model(DEFAULT_MODEL, how)
-    try:
-        bundle = pull_model(model or (recorded.name if recorded else DEFAULT_MODEL))
-    except UnknownModelError as error:
-        if model or not recorded:
-            raise
-        raise UnknownModelError(
-            f"{folder} was made with {recorded.name} (fingerprint {recorded.fingerprint}), which "
-            f"cannot be had by that name ({error}): give its bundle's folder with --model"
-        ) from error
-    return load_model(bundle, _as_recorded(how, bundle, recorded))
+def _about(searcher: Searcher, folder: Path) -> str:
+    kind = "pictures" if searcher.modality == "image" else "captions"
+    return f"{searcher.index.size} {kind} in {folder}; model: {searcher.embedder.card.name}"
 
 
-def _as_recorded(how: RunOptions, bundle: Bundle, recorded: RecordedModel | None) -> RunOptions:
-    """Compute queries in what the folder was computed in, unless told otherwise."""
-    from clipworks.encoders.computed_precision import find_precision
+def _say_if_words_are_new(searcher: Searcher, queries: Sequence[Query]) -> None:
+    from clipworks.cli.search_filters import say_words_are_embedded
 
-    if how.precision or not recorded:
-        return how
-    return replace(how, precision=find_precision(bundle.card, recorded.fingerprint))
+    if any(searcher.can_judge(query) for query in queries):
+        say_words_are_embedded(searcher.embedder)
 
 
 def _say_if_slow(folder: Path, searcher: Searcher) -> None:

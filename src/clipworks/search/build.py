@@ -23,6 +23,7 @@ from clipworks.search.index_card import CARD_FILE, IndexCard, write_index_card
 from clipworks.search.index_folder import DEFAULT_BACKEND, index_path, opened_alone
 from clipworks.search.index_measures import IndexMeasures, Trial, measure, tune
 from clipworks.search.index_settings import IndexSettings
+from clipworks.search.row_store import write_row_store
 
 Report = Callable[[str, int, int], None]
 """Is called with the stage ("images"), the rows done and the rows in all."""
@@ -100,6 +101,7 @@ def write_indexes(
         else:
             _remove_index(index_path(folder, modality))
     card = _card(contents, order.backend, kinds, measures)
+    write_row_store(contents.metadata)
     write_index_card(folder, card)
     return card
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
@@ -11,13 +9,11 @@ from importlib.resources import files
 from pathlib import Path
 from string import Template
 
-import numpy as np
-from PIL import Image
-
 from clipworks.errors import InvalidImageError
 from clipworks.inputs.decoding import decode_image
 from clipworks.inputs.orientation import orient
-from clipworks.search.searcher import Hit
+from clipworks.search.hits import Hit
+from clipworks.search.thumbnails import picture_uri, shrink
 
 THUMBNAIL_PX = 320
 _SMALL_PX = 150  # a picture below this is not blown up to the card's edges: it would be a blur
@@ -85,6 +81,8 @@ def _card(hit: Hit, best: float) -> str:
         f'<span class="track"><i style="width:{share:.1%}"></i></span>'
         f"<span>{hit.similarity:.3f}</span></div>"
     ]
+    if figures := _figures(hit):
+        lines.append(f'<div class="figures">{escape(figures)}</div>')
     if hit.caption:
         lines.append(
             f'<div class="caption" title="{escape(hit.caption)}">{escape(hit.caption)}</div>'
@@ -94,6 +92,11 @@ def _card(hit: Hit, best: float) -> str:
         lines.append(f'<div class="file" title="{escape(hit.image_path)}">{escape(name)}</div>')
     words = "\n".join(lines)
     return f'<li>{_picture(hit)}<div class="words">{words}</div></li>'
+
+
+def _figures(hit: Hit) -> str:
+    figures = [] if hit.probability is None else [f"{hit.probability:.0%} relevant"]
+    return " · ".join([*figures, *(f"{name} {score:.2f}" for name, score in hit.scores.items())])
 
 
 def _picture(hit: Hit) -> str:
@@ -115,22 +118,5 @@ def _image_tag(path: Path, *, alt: str) -> str | None:
     small = max(image.size) < _SMALL_PX
     # Icons and cut-out drawings are made for white paper, on a dark page too.
     names = "paper small" if small else "paper" if image.has_transparency_data else "full"
-    return f'<img class="{names}" loading="lazy" alt="{escape(alt)}" src="{_thumbnail(image)}">'
-
-
-def _thumbnail(image: Image.Image) -> str:
-    """Scale a picture down to a data URI."""
-    if image.mode.startswith(("I", "F")):  # wider than 8 bits
-        image = _stretch(image)
-    small = image.convert("RGBA" if image.has_transparency_data else "RGB")
-    small.thumbnail((THUMBNAIL_PX, THUMBNAIL_PX), Image.Resampling.LANCZOS)
-    content = io.BytesIO()
-    small.save(content, "WEBP", quality=_QUALITY)
-    return f"data:image/webp;base64,{base64.b64encode(content.getvalue()).decode()}"
-
-
-def _stretch(image: Image.Image) -> Image.Image:
-    """Scale grey levels of any range to 0..255."""
-    levels = np.asarray(image, np.float64)
-    low, high = levels.min(), levels.max()
-    return Image.fromarray(((levels - low) / max(high - low, 1e-9) * 255).astype(np.uint8))
+    source = picture_uri(shrink(image, THUMBNAIL_PX), quality=_QUALITY)
+    return f'<img class="{names}" loading="lazy" alt="{escape(alt)}" src="{source}">'

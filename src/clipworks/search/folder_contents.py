@@ -63,6 +63,25 @@ def read_contents(folder: Path) -> FolderContents:
     return FolderContents(manifest, metadata, rows)
 
 
+def read_rows(folder: Path, modality: Modality, metadata: MetadataTable) -> EmbeddingRows | None:
+    """Open the embeddings of an indexed folder; None where only the index is left of them.
+
+    Raises:
+        FolderError: a file is damaged, or does not have the rows that the metadata have.
+    """
+    parts = [part for part in existing_partitions(folder)]
+    files = [
+        part.image_embeddings if modality == "image" else part.text_embeddings
+        for part, size in zip(parts, metadata.file_sizes, strict=True)
+        if size
+    ]
+    if not files or not all(path.is_file() for path in files):
+        return None
+    rows = EmbeddingRows(files)
+    _check_in_step(folder, modality, rows.sizes, [size for size in metadata.file_sizes if size])
+    return rows
+
+
 def _check_complete(folder: Path, manifest: Manifest) -> None:
     missing = missing_partitions(folder, manifest)
     if missing:

@@ -1,38 +1,31 @@
-"""The samples' metadata, read from the parquet files row by row as hits ask for them."""
+"""The samples' metadata, read row by row as hits ask for them, or column by column for filters."""
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, final
+from typing import TYPE_CHECKING, Any, final
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 
-from clipworks.errors import FolderError
+from clipworks.search.parquet_rows import ParquetRows
+from clipworks.search.row_store import open_row_store
 
-
-@dataclass(frozen=True)
-class _RowGroup:
-    """The smallest piece of a parquet file that can be read alone."""
-
-    path: Path
-    number: int
-    num_rows: int
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 
 @final
 class MetadataTable:
     """Parquet files, one after the other: row r of the table belongs to row r of the index.
 
+    Where the folder's row store is in date, rows come from there, in a fraction of the time.
+
     Args:
         files: in order.
 
     Attributes:
+        files: as given.
         file_sizes: rows of each file.
 
     Raises:
@@ -40,52 +33,45 @@ class MetadataTable:
     """
 
     def __init__(self, files: Sequence[Path]) -> None:
-        by_file = [_read_footer(path) for path in files]
-        self.file_sizes = [sum(group.num_rows for group in groups) for groups in by_file]
-        self._groups = [group for groups in by_file for group in groups]
-        self._ends = np.cumsum([group.num_rows for group in self._groups], dtype=np.int64)
+        self.files = list(files)
+        self._rows = open_row_store(self.files) or ParquetRows(self.files)
+        self.file_sizes = self._rows.file_sizes
 
     @property
     def size(self) -> int:
         """How many rows there are."""
-        return int(self._ends[-1]) if len(self._ends) else 0
+        return sum(self.file_sizes)
 
-    def rows(self, ids: Sequence[int]) -> list[dict[str, Any]]:
-        """Read some rows, in the order asked for; only the row groups that hold them are read.
+    @property
+    def schema(self) -> pa.Schema:
+        """The columns of all files and their types; of types that differ, one that holds both."""
+        return self._rows.schema
+
+    @property
+    def columns(self) -> list[str]:
+        """The columns' names."""
+        return self.schema.names
+
+    def tables(self, columns: Sequence[str] | None = None) -> Iterator[tuple[int, pa.Table]]:
+        """Go through all rows, piece by piece, with the number of each piece's first row.
+
+        Args:
+            columns: which to read; by default all. One that a file lacks is null.
 
         Raises:
             FolderError: a file has been damaged or taken away.
         """
-        wanted: dict[int, list[int]] = defaultdict(list)
-        for row in ids:
-            assert 0 <= row < self.size
-            wanted[int(np.searchsorted(self._ends, row, side="right"))].append(int(row))
-        found: dict[int, dict[str, Any]] = {}
-        for number, rows in wanted.items():
-            group = self._groups[number]
-            start = int(self._ends[number]) - group.num_rows
-            table = _read_group(group)
-            found.update(zip(rows, table.take([r - start for r in rows]).to_pylist(), strict=True))
-        return [found[int(row)] for row in ids]
+        start = 0
+        for table in self._rows.tables(self.columns if columns is None else columns):
+            yield start, table
+            start += table.num_rows
 
+    def rows(self, ids: Sequence[int] | np.ndarray) -> list[dict[str, Any]]:
+        """Read some rows, in the order asked for.
 
-def _read_footer(path: Path) -> list[_RowGroup]:
-    with _explaining_errors(path):
-        footer = pq.read_metadata(path)
-    sizes = [footer.row_group(number).num_rows for number in range(footer.num_row_groups)]
-    return [_RowGroup(path, number, size) for number, size in enumerate(sizes)]
-
-
-def _read_group(group: _RowGroup) -> pa.Table:
-    with _explaining_errors(group.path), pq.ParquetFile(group.path) as file:
-        return file.read_row_group(group.number)
-
-
-@contextmanager
-def _explaining_errors(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except FileNotFoundError as error:
-        raise FolderError(f"{path} is missing") from error
-    except (pa.ArrowException, OSError) as error:
-        raise FolderError(f"{path} is damaged: {error}") from error
+        Raises:
+            FolderError: a file has been damaged or taken away.
+        """
+        wanted = np.asarray(ids, np.int64)
+        assert not len(wanted) or 0 <= wanted.min() <= wanted.max() < self.size
+        return self._rows.take(wanted)

@@ -28,7 +28,7 @@ def test_an_index_of_each_modality_comes_beside_the_metadata(folder):
     card = build_index(folder)
     assert {path.name for path in folder.iterdir()} == {
         "image.index", "text.index", "index.json", "manifest.json",
-        "img_emb", "text_emb", "metadata", "stats",
+        "img_emb", "text_emb", "metadata", "metadata_rows.arrow", "stats",
     }  # fmt: skip
     assert card == read_index_card(folder)
     assert card.measures["image"].queries["text->image"].recall_at_10 == 1

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from clipworks.search.contact_sheet import THUMBNAIL_PX, Answer, render_contact_sheet
-from clipworks.search.searcher import Hit
+from clipworks.search.hits import Hit
 from tests.support.colours import save_picture
 
 NASTY = """<script>alert("1")</script> & 'quotes' "double" </title> $title ${x}"""

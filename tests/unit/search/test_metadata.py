@@ -4,7 +4,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from clipworks.errors import FolderError
-from clipworks.search import metadata
+from clipworks.search import parquet_rows
 from clipworks.search.metadata import MetadataTable
 
 
@@ -45,8 +45,8 @@ def test_a_row_asked_for_twice_comes_twice(table):
 
 def test_only_the_row_groups_that_are_needed_are_read(table, monkeypatch):
     read = []
-    whole = metadata._read_group
-    monkeypatch.setattr(metadata, "_read_group", lambda g: (read.append(g.number), whole(g))[1])
+    whole = parquet_rows._read_group
+    monkeypatch.setattr(parquet_rows, "_read_group", lambda g: (read.append(g.number), whole(g))[1])
     table.rows([0, 1, 2])
     assert read == [0]
 

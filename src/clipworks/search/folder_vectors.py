@@ -1,0 +1,76 @@
+"""A folder's embeddings for work on all of them, and the metadata in step with them.
+
+Axes: row, dim (width of the joint space).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from clipworks.arrays import Embeddings
+from clipworks.search.embedding_rows import BLOCK_ROWS, EmbeddingRows
+from clipworks.search.folder_contents import Modality, read_rows
+from clipworks.search.index import AbstractIndex
+from clipworks.search.index_folder import open_index
+from clipworks.search.metadata import MetadataTable
+
+
+@dataclass(frozen=True)
+class FolderVectors:
+    """Rows by number, from the folder's arrays or else from its index.
+
+    Attributes:
+        index: of the modality.
+        metadata: one row a sample.
+        rows: the arrays; None where only the index is left of them.
+    """
+
+    index: AbstractIndex
+    metadata: MetadataTable
+    rows: EmbeddingRows | None
+
+    @property
+    def size(self) -> int:
+        """How many rows there are."""
+        return self.index.size
+
+    @property
+    def embedding_dim(self) -> int:
+        """Width of the joint space."""
+        return self.index.embedding_dim
+
+    def take(self, ids: np.ndarray) -> Embeddings:
+        """Give some rows, in the order asked for."""
+        return self.index.reconstruct(ids) if self.rows is None else self.rows.take(ids)
+
+    def blocks(self, ids: np.ndarray | None = None) -> Iterator[tuple[np.ndarray, Embeddings]]:
+        """Go through rows in their order, some thousands at a time, each block with its ids.
+
+        Args:
+            ids: which rows; None for all.
+        """
+        wanted = np.arange(self.size) if ids is None else ids
+        for start in range(0, len(wanted), BLOCK_ROWS):
+            chosen = wanted[start : start + BLOCK_ROWS]
+            yield chosen, self.take(chosen)
+
+    def sample(self, count: int) -> Embeddings:
+        """Draw up to `count` rows evenly at random, the same ones every time."""
+        count = min(count, self.size)
+        ids = np.random.default_rng(0).choice(self.size, count, replace=False)
+        return self.take(np.sort(ids))
+
+
+def open_vectors(folder: Path, modality: Modality = "image") -> FolderVectors:
+    """Open a folder's embeddings of one modality.
+
+    Raises:
+        FolderError: the folder or its index is missing, unfinished, damaged or out of date.
+    """
+    opened = open_index(folder, modality)
+    rows = read_rows(folder, modality, opened.metadata)
+    return FolderVectors(opened.index, opened.metadata, rows)
