@@ -72,7 +72,7 @@ def test_refusals_name_both_sides(pictures, tmp_path, tiny_bundle_folder):
         run(embed, pictures, "--out", out, "--model", other)
     with pytest.raises(SettingsError, match="begun with batch_size 32, not 16"):
         run(embed, pictures, "--out", out, "--model", tiny_bundle_folder, "--batch-size", 16)
-    with pytest.raises(FolderError, match="nowhere is not a folder"):
+    with pytest.raises(FolderError, match="nowhere is not there"):
         run(embed, tmp_path / "nowhere", "--out", out, "--model", tiny_bundle_folder)
 
 

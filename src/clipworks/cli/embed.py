@@ -1,12 +1,12 @@
-"""`clipworks embed`: a folder of pictures to an embedding folder, resumably."""
+"""`clipworks embed`: pictures and texts, wherever they lie, to an embedding folder, resumably."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
@@ -14,16 +14,65 @@ from clipworks.cli.options import Backend, Device, Json, Model, Precision, Threa
 
 if TYPE_CHECKING:
     from clipworks.cli.model_option import RunOptions
+    from clipworks.data.sources.source_options import SourceOptions
     from clipworks.embed.embed_settings import EmbedSettings
     from clipworks.embed.outcome import EmbedProgress, EmbedReport
     from clipworks.encoders.embedder import Embedder
 
-Pictures = Annotated[
-    Path,
+Sources = Annotated[
+    list[str],
     typer.Argument(
-        metavar="FOLDER",
-        help="Pictures, at any depth, with captions (.txt) and fields (.json) of the same name.",
+        metavar="SOURCE...",
+        help="A folder of pictures with captions (.txt) and fields (.json) of the same name; "
+        "tars, as {00000..00099}.tar; what img2dataset wrote; parquet, CSV, TSV or JSONL with a "
+        "column of paths, addresses or bytes; addresses (https://, s3:// and others); or - for "
+        "paths, addresses or JSON objects on stdin.",
         show_default=False,
+    ),
+]
+SourceKind = Annotated[
+    str | None,
+    typer.Option(
+        envvar="CLIPWORKS_SOURCE_KIND",
+        help="What the source is, where its name does not tell: folder, webdataset, img2dataset, "
+        "parquet, csv, tsv, jsonl, paths (one a line) or lines (texts, one a line).",
+        show_default=False,
+    ),
+]
+Modality = Annotated[
+    str,
+    typer.Option(
+        envvar="CLIPWORKS_MODALITY",
+        help="What is embedded: image, text, both, or auto: what there is.",
+    ),
+]
+ImageColumn = Annotated[
+    str | None,
+    typer.Option(
+        "--image-column", "--image-key",
+        envvar="CLIPWORKS_IMAGE_COLUMN",
+        help="A table's column of pictures, or the pictures' extension in tars.",
+        show_default=False,
+    ),
+]  # fmt: skip
+CaptionColumn = Annotated[
+    str | None,
+    typer.Option(
+        "--caption-column", "--caption-key",
+        envvar="CLIPWORKS_CAPTION_COLUMN",
+        help="A table's column of captions, or the captions' extension in tars.",
+        show_default=False,
+    ),
+]  # fmt: skip
+Null = Annotated[
+    bool, typer.Option("--null", "-0", help="Paths end in NUL, as `find -print0` writes them.")
+]
+UrlTimeout = Annotated[
+    float,
+    typer.Option(
+        min=0.1,
+        envvar="CLIPWORKS_URL_TIMEOUT",
+        help="Seconds that one try to fetch an address may take; there are three.",
     ),
 ]
 Out = Annotated[
@@ -57,7 +106,7 @@ _INTERRUPTED = 130  # what shells expect of a command that Ctrl-C has ended
 
 
 def embed(
-    folder: Pictures,
+    source: Sources,
     out: Out,
     model: Model = "pictograms",
     backend: Backend = "auto",
@@ -67,10 +116,18 @@ def embed(
     batch_size: BatchSize = 32,
     partition_size: PartitionSize = 2048,
     workers: Workers = 0,
+    source_kind: SourceKind = None,
+    modality: Modality = "auto",
+    image_column: ImageColumn = None,
+    caption_column: CaptionColumn = None,
+    null: Null = False,
+    url_timeout: UrlTimeout = 20.0,
     json: Json = False,
 ) -> None:
-    """Embed a folder of pictures; the same command goes on where a run was stopped."""
+    """Embed pictures and their captions; the same command goes on where a run was stopped."""
     from clipworks.cli.model_option import RunOptions
+    from clipworks.data.downloads import FetchLimits
+    from clipworks.data.sources.source_options import SourceOptions
     from clipworks.embed.embed_settings import EmbedSettings
 
     settings = EmbedSettings(
@@ -79,9 +136,18 @@ def embed(
         num_workers=workers,
         num_encoding=0 if device == "cpu" else _BATCHES_AT_ONCE_ELSEWHERE,
     )
+    reading = SourceOptions(
+        partition_size=partition_size,
+        kind=source_kind,
+        modality=cast("Any", modality),  # checked there
+        image_column=image_column,
+        caption_column=caption_column,
+        nul_separated=null,
+        limits=FetchLimits(timeout_s=url_timeout),
+    )
     how = RunOptions(backend, device, precision, threads or settings.threads_per_batch)
     try:
-        report = _run(folder, out, model=model, how=how, settings=settings)
+        report = _run(source, out, model=model, how=how, settings=settings, reading=reading)
     except KeyboardInterrupt:
         typer.echo(
             f"clipworks: stopped; {out} keeps the partitions that are finished, and the same "
@@ -93,23 +159,34 @@ def embed(
 
 
 def _run(
-    folder: Path, out: Path, *, model: str, how: RunOptions, settings: EmbedSettings
+    typed: list[str],
+    out: Path,
+    *,
+    model: str,
+    how: RunOptions,
+    settings: EmbedSettings,
+    reading: SourceOptions,
 ) -> EmbedReport:
     from clipworks.cli.model_option import load_model, pull_model
-    from clipworks.data.sources.folder_source import FolderSource
+    from clipworks.data.sources.opening import open_source
     from clipworks.embed.job import open_job
     from clipworks.embed.outcome import sum_up
     from clipworks.embed.pipeline import run_job
     from clipworks.encoders.computed_precision import card_at
 
-    source = FolderSource(folder, partition_size=settings.partition_size)
+    source = open_source(typed, reading, say=_say)
     bundle = pull_model(model)
     with open_job(source, out, card_at(bundle.card, how.precision), settings) as job:
         if not job.pending:
             return sum_up(job)
         embedder = load_model(bundle, how)
-        with _warming_up(embedder), _showing_progress() as tell:
+        warming_up = _warming_up(embedder) if source.has_images else nullcontext()
+        with warming_up, _showing_progress() as tell:
             return run_job(job, embedder, report=tell)
+
+
+def _say(line: str) -> None:
+    typer.echo(f"clipworks: {line}", err=True)
 
 
 @contextmanager

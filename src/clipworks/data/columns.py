@@ -7,6 +7,7 @@ A column has the narrowest of four types that holds every value seen: `bool`, `i
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -23,11 +24,13 @@ _TYPES = {
     "string": pa.string(),
 }
 _NUMBERS = {"int64", "double"}
+_WHOLE = re.compile(r"-?(?:0|[1-9][0-9]{0,17})")
+_FRACTION = re.compile(r"[-+]?(?:[0-9]+\.[0-9]*|\.[0-9]+|[0-9]+(?=[eE]))(?:[eE][-+]?[0-9]{1,3})?")
 
 
 @dataclass(frozen=True)
 class MetadataRow:
-    """What the table says about one sample."""
+    """What the table says about one sample; its path is left out where texts alone are embedded."""
 
     image_path: str
     caption: str | None
@@ -49,12 +52,42 @@ def find_columns(records: Iterable[Mapping[str, Any]]) -> dict[str, str]:
     return {name: kind or "string" for name, kind in found.items()}
 
 
-def metadata_table(rows: Sequence[MetadataRow], columns: Mapping[str, str]) -> pa.Table:
+def find_written_columns(records: Iterable[Mapping[str, str | None]]) -> dict[str, str]:
+    """Name the columns and types of fields that are all written as text, as a CSV file has them.
+
+    A number is what would be written the same again: `007` and `1e5km` are texts.
+    """
+    found: dict[str, str | None] = {}
+    for fields in records:
+        for name, text in fields.items():
+            known = found.get(name)
+            if known != "string":
+                found[name] = _widen(known, _read_number(text) if text else None)
+    return {name: kind or "string" for name, kind in found.items()}
+
+
+def find_arrow_columns(schemas: Iterable[pa.Schema]) -> dict[str, str]:
+    """Name the columns of some tables and the type that holds each of them."""
+    found: dict[str, str | None] = {}
+    for schema in schemas:
+        for column in schema:
+            kind = _arrow_kind(column.type)
+            known = found.get(column.name)
+            both = {known, kind}
+            same = len(both) == 1 or known is None
+            found[column.name] = kind if same else "double" if both == _NUMBERS else "string"
+    return {name: kind or "string" for name, kind in found.items()}
+
+
+def metadata_table(
+    rows: Sequence[MetadataRow], columns: Mapping[str, str], *, with_paths: bool = True
+) -> pa.Table:
     """Make the table of some samples; a field that a sample lacks is null."""
-    arrays = {
-        IMAGE_PATH_COLUMN: pa.array([storable(row.image_path) for row in rows], pa.string()),
-        CAPTION_COLUMN: pa.array([row.caption for row in rows], pa.string()),
-    }
+    arrays = {}
+    if with_paths:
+        paths = [storable(row.image_path) for row in rows]
+        arrays[IMAGE_PATH_COLUMN] = pa.array(paths, pa.string())
+    arrays[CAPTION_COLUMN] = pa.array([row.caption for row in rows], pa.string())
     for name, kind in columns.items():
         values = [_as_type(row.fields.get(name), kind) for row in rows]
         arrays[name] = pa.array(values, _TYPES[kind])
@@ -83,8 +116,35 @@ def _as_type(value: object, kind: str) -> object:
     if value is None:
         return None
     if kind == "string":
-        return storable(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False))
+        return storable(value if isinstance(value, str) else _as_json(value))
+    if isinstance(value, str):
+        value = _read_number(value)
     fits = _widen(kind, value) == kind
     if not fits:
         return None
     return float(value) if kind == "double" and isinstance(value, int) else value
+
+
+def _as_json(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False, default=str)  # dates and the like as Python has it
+
+
+def _read_number(text: str) -> int | float | str:
+    """The number that a text writes, or the text."""
+    if _WHOLE.fullmatch(text):
+        return int(text)
+    return float(text) if _FRACTION.fullmatch(text) and not _has_leading_zero(text) else text
+
+
+def _has_leading_zero(text: str) -> bool:
+    return text[:1] == "0" and text[1:2].isdecimal()
+
+
+def _arrow_kind(kind: pa.DataType) -> str | None:
+    if pa.types.is_null(kind):
+        return None
+    if pa.types.is_boolean(kind):
+        return "bool"
+    if pa.types.is_integer(kind):
+        return "string" if pa.types.is_uint64(kind) else "int64"
+    return "double" if pa.types.is_floating(kind) else "string"

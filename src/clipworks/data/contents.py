@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from clipworks.data.addresses import is_address, read_address
 from clipworks.errors import InputError
 
 
@@ -13,10 +14,16 @@ class Location:
     """Where some bytes lie; a plain string, since there may be millions of them.
 
     Attributes:
-        url: a local path; a file name that is no UTF-8 stays intact.
+        url: an absolute local path, with a file name that is no UTF-8 intact, or an address as
+            `clipworks.data.addresses` reads them.
     """
 
     url: str
+
+    @property
+    def path(self) -> Path | None:
+        """The local file; None where it is elsewhere, or within another file."""
+        return None if is_address(self.url) else Path(self.url)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +50,11 @@ def read_content(content: Content) -> bytes:
         return content
     if isinstance(content, Unreadable):
         raise InputError(content.reason)
+    if content.path is None:
+        return read_address(content.url)
     try:
-        return Path(content.url).read_bytes()
+        return content.path.read_bytes()
     except OSError as error:
         raise InputError(f"cannot be read: {error.strerror or error}") from error
+    except ValueError as error:  # a null byte
+        raise InputError(f"is not a path: {error}") from error

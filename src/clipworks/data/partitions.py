@@ -6,6 +6,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from typing import TypeVar, final
 
+from clipworks.data.downloads import FetchLimits
+from clipworks.data.readahead import read_ahead
 from clipworks.data.samples import Sample
 from clipworks.data.sources.source import AbstractPartition
 
@@ -19,11 +21,15 @@ class ListedPartition(AbstractPartition):
     Args:
         number: counted from 0.
         samples: in the order of their rows.
+        limits: for what is fetched.
     """
 
-    def __init__(self, number: int, samples: Sequence[Sample]) -> None:
+    def __init__(
+        self, number: int, samples: Sequence[Sample], limits: FetchLimits | None = None
+    ) -> None:
         self._number = number
         self._samples = samples
+        self._limits = limits
 
     @property
     def number(self) -> int:
@@ -31,8 +37,8 @@ class ListedPartition(AbstractPartition):
         return self._number
 
     def samples(self) -> Iterator[Sample]:
-        """Go through the list."""
-        return iter(self._samples)
+        """Go through the list; what lies elsewhere is fetched ahead."""
+        return read_ahead(self._samples, self._limits)
 
 
 def split_batches(items: Iterable[T], size: int) -> Iterator[list[T]]:
@@ -47,6 +53,8 @@ def count_partitions(num_samples: int, size: int) -> int:
     return -(-num_samples // size)
 
 
-def get_partition(samples: Sequence[Sample], size: int, number: int) -> ListedPartition:
+def get_partition(
+    samples: Sequence[Sample], size: int, number: int, limits: FetchLimits | None = None
+) -> ListedPartition:
     """Cut out partition `number`."""
-    return ListedPartition(number, samples[number * size : (number + 1) * size])
+    return ListedPartition(number, samples[number * size : (number + 1) * size], limits)

@@ -98,8 +98,8 @@ def _agree(
             f"{folder} was begun with the model {manifest.model} ({manifest.fingerprint}), not "
             f"{card.name} ({card.fingerprint}): use that model, or another folder"
         )
-    for name, value in settings.deciding.items():
-        begun = manifest.settings.get(name)
+    for name, value in {**settings.deciding, **source.options}.items():
+        begun = manifest.settings.get(name, value)
         if begun != value:
             raise SettingsError(
                 f"{folder} was begun with {name} {begun}, not {value}: use that, or another folder"
@@ -136,7 +136,7 @@ def _begin(
         model=card.name,
         fingerprint=card.fingerprint,
         embedding_dim=card.embedding_dim,
-        settings=settings.deciding,
+        settings={**settings.deciding, **source.options},
         source=source.description,
         num_partitions=source.num_partitions,
         num_samples=source.num_samples,

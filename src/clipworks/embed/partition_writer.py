@@ -27,14 +27,16 @@ def write_partition(
         OSError: the disk is full, or does not let us write.
     """
     begin = time.perf_counter()
-    write_bytes_atomic(files.image_embeddings, _npy([batch.images for batch in batches]))
+    images = [batch.images for batch in batches if batch.images is not None]
+    if images:
+        write_bytes_atomic(files.image_embeddings, _npy(images))
     texts = [batch.texts for batch in batches if batch.texts is not None]
     if texts:
         write_bytes_atomic(files.text_embeddings, _npy(texts))
     rows = [row for batch in batches for row in batch.metadata]
-    table = metadata_table(
-        rows, find_columns(row.fields for row in rows) if columns is None else columns
-    )
+    if columns is None:
+        columns = find_columns(row.fields for row in rows)
+    table = metadata_table(rows, columns, with_paths=bool(images))
     stream = io.BytesIO()
     pq.write_table(table, stream)
     write_bytes_atomic(files.metadata, stream.getvalue())
@@ -61,7 +63,9 @@ def _write_faults(files: PartitionFiles, faults: Sequence[Fault]) -> None:
 def _stats(batches: Sequence[BatchRows], write_s: float) -> dict[str, Any]:
     """What clip-retrieval writes, and two counts more; all times are in seconds."""
     faults = [fault for batch in batches for fault in batch.faults]
-    incomplete = {fault.image_path for fault in faults if fault.part != "image"}
+    needed = "caption" if all(batch.images is None for batch in batches) else "image"
+    skipped = {fault.image_path for fault in faults if fault.part == needed}
+    incomplete = {fault.image_path for fault in faults if fault.part != needed} - skipped
     start, end = min(batch.started for batch in batches), time.time()
     return {
         "start_time": start,

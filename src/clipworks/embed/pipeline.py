@@ -16,7 +16,9 @@ from pathlib import Path
 from queue import SimpleQueue
 
 from clipworks.data.embedding_folder import partition_files
-from clipworks.data.sources.folder_source import FolderSource
+from clipworks.data.sources.opening import open_source
+from clipworks.data.sources.source import AbstractSource
+from clipworks.data.sources.source_options import SourceOptions
 from clipworks.embed.batch_feed import BatchFeed
 from clipworks.embed.embed_settings import EmbedSettings
 from clipworks.embed.job import EmbedJob, explaining_storage, open_job
@@ -30,35 +32,37 @@ Report = Callable[[EmbedProgress], None]
 
 
 def embed_folder(
-    source: Path,
+    source: Path | str | AbstractSource,
     folder: Path,
     embedder: Embedder,
     *,
     settings: EmbedSettings | None = None,
     report: Report | None = None,
 ) -> EmbedReport:
-    """Embed a folder's pictures and captions; what an earlier run finished is kept.
+    """Embed a source's pictures and captions; what an earlier run finished is kept.
 
     On a CPU, load the model with `num_threads=settings.threads_per_batch`: the work is shared out
     by batches, and threads within a batch would only be in each other's way.
 
     Args:
-        source: holds pictures, at any depth.
+        source: holds pictures, at any depth; or what else `clipworks.data.sources.opening` opens:
+            tars, tables, addresses, or an opened source.
         folder: is written, in the layout of `clipworks.data.embedding_folder`.
         embedder: the model.
         settings: how the work is cut up and shared out.
         report: is told how far the work is.
 
     Raises:
-        FolderError: the source has no pictures, or the folder is in use, damaged, another
+        FolderError: the source is empty, or the folder is in use, damaged, another
             program's, or cannot be written.
         ModelMismatchError: the folder was begun with another model.
         SettingsError: it was begun with other settings, or the source has changed since.
         MissingExtraError: there are pictures that an optional library reads.
     """
     settings = settings or EmbedSettings()
-    pictures = FolderSource(source, partition_size=settings.partition_size)
-    with open_job(pictures, folder, embedder.card, settings) as job:
+    if not isinstance(source, AbstractSource):
+        source = open_source([source], SourceOptions(settings.partition_size))
+    with open_job(source, folder, embedder.card, settings) as job:
         return run_job(job, embedder, report=report)
 
 
@@ -100,6 +104,7 @@ def _share_out(job: EmbedJob, embedder: Embedder, count: Callable[[BatchRows], N
         worker = BatchWorker(
             embedder,
             batch_size=min(settings.batch_size, settings.partition_size),
+            with_images=job.source.has_images,
             with_texts=job.source.has_captions,
             turnstile=turnstile,
         )

@@ -10,7 +10,6 @@ import time
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, Literal, final
 
 import numpy as np
@@ -27,7 +26,7 @@ Rows = Float16[np.ndarray, "sample dim"]
 
 @dataclass(frozen=True)
 class Fault:
-    """What could not be read of a sample: without its picture it is skipped."""
+    """What could not be read of a sample: without its picture, or its only text, it is skipped."""
 
     image_path: str
     part: Literal["image", "caption", "fields"]
@@ -39,7 +38,7 @@ class BatchRows:
     """What became of one batch; its arrays and its metadata are in step.
 
     Attributes:
-        images: unit rows.
+        images: unit rows; None where no pictures are wanted.
         texts: unit rows, zeros for a sample without a caption; None where no captions are wanted.
         metadata: one a row.
         faults: in the order of the samples.
@@ -48,7 +47,7 @@ class BatchRows:
         inference_s: seconds spent on, and on waiting for, the model.
     """
 
-    images: Rows
+    images: Rows | None
     texts: Rows | None
     metadata: list[MetadataRow]
     faults: list[Fault]
@@ -58,8 +57,9 @@ class BatchRows:
 
     @property
     def num_skipped(self) -> int:
-        """Samples whose picture could not be read."""
-        return sum(fault.part == "image" for fault in self.faults)
+        """Samples whose picture could not be read; where texts alone are wanted, whose text."""
+        needed = "caption" if self.images is None else "image"
+        return sum(fault.part == needed for fault in self.faults)
 
 
 @final
@@ -73,6 +73,7 @@ class BatchWorker:
     Args:
         embedder: the model.
         batch_size: the longest batch.
+        with_images: whether pictures are embedded.
         with_texts: whether captions are embedded.
         turnstile: is entered around the model.
     """
@@ -84,20 +85,23 @@ class BatchWorker:
         batch_size: int,
         with_texts: bool,
         turnstile: AbstractContextManager[Any],
+        with_images: bool = True,
     ) -> None:
         spec = embedder.card.image
         self._embedder = embedder
+        self._with_images = with_images
         self._with_texts = with_texts
         self._turnstile = turnstile
-        self._pixels = np.zeros((batch_size, 3, spec.height, spec.width), np.float32)
+        count = batch_size if with_images else 0
+        self._pixels = np.zeros((count, 3, spec.height, spec.width), np.float32)
 
     def embed(self, samples: Sequence[Sample]) -> BatchRows:
         """Embed some samples; none is so broken that this raises."""
         started, begin = time.time(), time.perf_counter()
-        read = self._read(samples)
+        read = self._read(samples) if self._with_images else _read_texts(samples)
         between = time.perf_counter()
         with self._turnstile:
-            images = self._encode_images(len(samples), read.kept)
+            images = self._encode_images(len(samples), read.kept) if self._with_images else None
             texts = self._encode_texts(read.metadata) if self._with_texts else None
         return BatchRows(
             images=images,
@@ -127,8 +131,8 @@ class BatchWorker:
             raise InputError("has no picture")
         # The decoder opens files itself: it refuses pipes, folders and what is too large.
         at = sample.image
-        source = Path(at.url) if isinstance(at, Location) else read_content(at)
-        return self._embedder.read_pixels(source)
+        path = at.path if isinstance(at, Location) else None
+        return self._embedder.read_pixels(path or read_content(at))
 
     def _encode_images(self, count: int, kept: list[int]) -> Rows:
         if not kept:
@@ -153,6 +157,21 @@ class _Read:
     kept: list[int] = field(default_factory=list)
     metadata: list[MetadataRow] = field(default_factory=list)
     faults: list[Fault] = field(default_factory=list)
+
+
+def _read_texts(samples: Sequence[Sample]) -> _Read:
+    """Read captions alone: a sample without one is skipped."""
+    read = _Read()
+    for place, sample in enumerate(samples):
+        faults: list[Fault] = []
+        row = _read_metadata(sample, faults)
+        if row.caption is None and not any(fault.part == "caption" for fault in faults):
+            faults.append(Fault(sample.name, "caption", "has no text"))
+        read.faults += faults
+        if row.caption is not None:
+            read.kept.append(place)
+            read.metadata.append(row)
+    return read
 
 
 def _read_metadata(sample: Sample, faults: list[Fault]) -> MetadataRow:

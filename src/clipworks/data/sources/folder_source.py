@@ -1,4 +1,7 @@
-"""Pictures in a folder and below it, with the `.txt` and `.json` files that bear their names."""
+"""Pictures in a folder and below it, with the `.txt` and `.json` files that bear their names.
+
+Where texts alone are wanted, or no picture is there, each `.txt` file is a sample.
+"""
 
 from __future__ import annotations
 
@@ -8,19 +11,18 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, final
+from typing import Any, Literal, final
 
 from clipworks.data.columns import find_columns
 from clipworks.data.contents import Location
 from clipworks.data.partitions import ListedPartition, count_partitions, get_partition
+from clipworks.data.picture_suffixes import PICTURE_SUFFIXES
 from clipworks.data.samples import Sample, read_fields, storable
 from clipworks.data.sources.source import AbstractSource
+from clipworks.data.sources.source_options import SourceOptions
 from clipworks.errors import FolderError, InputError
 from clipworks.extras import require
 
-PICTURE_SUFFIXES = frozenset(
-    (".avif", ".bmp", ".gif", ".heic", ".heif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
-)
 _HEIF_SUFFIXES = (".heic", ".heif")
 CAPTION_SUFFIX = ".txt"
 FIELDS_SUFFIX = ".json"
@@ -33,16 +35,30 @@ class FolderSource(AbstractSource):
     Args:
         folder: is read with the folders below it.
         partition_size: samples in one partition.
+        modality: what is embedded; `auto` for what there is.
 
     Raises:
-        FolderError: the folder, or one below it, cannot be read, or no picture is there.
+        FolderError: the folder, or one below it, cannot be read, or nothing that is wanted is
+            there.
+        SettingsError: captions are wanted, and there are none.
         MissingExtraError: there are pictures that an optional library reads.
     """
 
-    def __init__(self, folder: Path, *, partition_size: int) -> None:
-        self._listing = list_folder(folder)
-        if any(sample.name.lower().endswith(_HEIF_SUFFIXES) for sample in self._listing.samples):
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        partition_size: int,
+        modality: Literal["auto", "image", "text", "both"] = "auto",
+    ) -> None:
+        options = SourceOptions(partition_size, modality=modality)
+        self._listing = _list_wanted(folder, options)
+        samples = self._listing.samples
+        has_images = samples[0].image is not None
+        if has_images and any(_is_heif(sample.name) for sample in samples):
             require("pillow_heif", "reading HEIC pictures")
+        has_captions = any(sample.caption for sample in samples)
+        self._modality = options.settle(str(folder), images=has_images, captions=has_captions)
         self._partition_size = partition_size
 
     @property
@@ -57,7 +73,7 @@ class FolderSource(AbstractSource):
 
     @property
     def num_samples(self) -> int:
-        """The pictures."""
+        """The pictures, or the texts."""
         return len(self._listing.samples)
 
     @property
@@ -67,18 +83,23 @@ class FolderSource(AbstractSource):
 
     @property
     def has_images(self) -> bool:
-        """A folder without pictures is no source."""
-        return True
+        """Whether pictures are embedded."""
+        return self._modality != "text"
 
     @property
     def has_captions(self) -> bool:
-        """Whether any picture has a caption file."""
-        return any(sample.caption for sample in self._listing.samples)
+        """Whether any picture has a caption file, which is embedded too; or texts alone are."""
+        return self._modality != "image"
+
+    @property
+    def options(self) -> dict[str, str]:
+        """What is embedded."""
+        return {"modality": self._modality}
 
     @cached_property
     def columns(self) -> dict[str, str]:  # pyright: ignore[reportIncompatibleMethodOverride]
         """What the JSON files hold: the first look reads all of them."""
-        return find_columns(map(_readable_fields, self._listing.samples))
+        return find_columns(map(readable_fields, self._listing.samples))
 
     def partition(self, number: int) -> ListedPartition:
         """One of the partitions."""
@@ -109,18 +130,37 @@ def list_folder(folder: Path) -> FolderListing:
     Raises:
         FolderError: the folder, or one below it, cannot be read, or no picture is there.
     """
+    root, files = list_all_files(folder)
+    return _listing(folder, root, pair_pictures(files))
+
+
+def list_texts(folder: Path) -> FolderListing:
+    """List a folder's `.txt` files, each with the fields of its stem there.
+
+    Raises:
+        FolderError: the folder, or one below it, cannot be read, or no text is there.
+    """
+    root, files = list_all_files(folder)
+    samples = list(pair_texts(files))
+    if not samples:
+        raise FolderError(f"{folder} holds no texts (.txt), nor does a folder below it")
+    return _listing(folder, root, samples)
+
+
+def list_all_files(folder: Path) -> tuple[Path, list[str]]:
+    """List every file in a folder and below it; give where the folder really lies, too.
+
+    Raises:
+        FolderError: the folder, or one below it, cannot be read.
+    """
     if not folder.is_dir():
         raise FolderError(f"{folder} is not a folder: expected one that holds pictures")
     root = folder.resolve()
-    files = _list_files(root)
-    samples = sorted(_pair(files), key=lambda sample: os.fsencode(sample.name))
-    if not samples:
-        kinds = ", ".join(sorted(suffix[1:] for suffix in PICTURE_SUFFIXES))
-        raise FolderError(f"{folder} holds no pictures, nor does a folder below it ({kinds})")
-    return FolderListing(root, samples, _digest(samples, root))
+    return root, _list_files(root)
 
 
-def _pair(files: Iterable[str]) -> Iterator[Sample]:
+def pair_pictures(files: Iterable[str]) -> Iterator[Sample]:
+    """Make a sample of each picture, with what lies beside it; files are paths or addresses."""
     pictures: list[str] = []
     beside: dict[str, dict[str, str]] = {CAPTION_SUFFIX: {}, FIELDS_SUFFIX: {}}
     for path in sorted(files):
@@ -135,18 +175,23 @@ def _pair(files: Iterable[str]) -> Iterator[Sample]:
         yield Sample(path, Location(path), _located(caption), _located(fields))
 
 
-def _readable_fields(sample: Sample) -> Mapping[str, Any]:
-    try:
-        return read_fields(sample.fields)
-    except InputError:
-        return {}  # reported where the sample itself is read
+def pair_texts(files: Iterable[str]) -> Iterator[Sample]:
+    """Make a sample of each text, with its fields; files are paths or addresses."""
+    texts: list[str] = []
+    fields: dict[str, str] = {}
+    for path in sorted(files):
+        stem, suffix = os.path.splitext(path)  # noqa: PTH122 - Path is slow a million times
+        if suffix.lower() == CAPTION_SUFFIX:
+            texts.append(path)
+        elif suffix.lower() == FIELDS_SUFFIX:
+            fields[stem] = path
+    for path in texts:
+        beside = fields.get(os.path.splitext(path)[0])  # noqa: PTH122
+        yield Sample(path, caption=Location(path), fields=_located(beside))
 
 
-def _located(path: str | None) -> Location | None:
-    return Location(path) if path else None
-
-
-def _digest(samples: Iterable[Sample], root: Path) -> str:
+def digest_of_names(samples: Iterable[Sample], root: str) -> str:
+    """Hash the names, below the root, of all files that the samples consist of."""
     hasher = hashlib.sha256()
     start = len(os.fsencode(root)) + 1
     for sample in samples:
@@ -154,6 +199,45 @@ def _digest(samples: Iterable[Sample], root: Path) -> str:
             hasher.update(os.fsencode(part.url)[start:] if isinstance(part, Location) else b"")
             hasher.update(b"\0")
     return hasher.hexdigest()
+
+
+def readable_fields(sample: Sample) -> Mapping[str, Any]:
+    """Read the fields; none where they cannot be read."""
+    try:
+        return read_fields(sample.fields)
+    except InputError:
+        return {}  # reported where the sample itself is read
+
+
+def _list_wanted(folder: Path, options: SourceOptions) -> FolderListing:
+    if options.modality == "text":
+        return list_texts(folder)
+    try:
+        return list_folder(folder)
+    except FolderError:
+        if options.wants_images:
+            raise
+        try:
+            return list_texts(folder)
+        except FolderError:
+            pass
+        raise
+
+
+def _listing(folder: Path, root: Path, samples: Iterable[Sample]) -> FolderListing:
+    ordered = sorted(samples, key=lambda sample: os.fsencode(sample.name))
+    if not ordered:
+        kinds = ", ".join(sorted(suffix[1:] for suffix in PICTURE_SUFFIXES))
+        raise FolderError(f"{folder} holds no pictures, nor does a folder below it ({kinds})")
+    return FolderListing(root, ordered, digest_of_names(ordered, str(root)))
+
+
+def _is_heif(name: str) -> bool:
+    return name.lower().endswith(_HEIF_SUFFIXES)
+
+
+def _located(path: str | None) -> Location | None:
+    return Location(path) if path else None
 
 
 def _list_files(root: Path) -> list[str]:

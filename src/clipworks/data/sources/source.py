@@ -54,12 +54,17 @@ class AbstractSource(ABC):
     @property
     @abstractmethod
     def has_images(self) -> bool:
-        """Whether samples have pictures."""
+        """Whether pictures are embedded: samples have some, and nobody wants texts alone."""
 
     @property
     @abstractmethod
     def has_captions(self) -> bool:
-        """Whether any sample has a caption."""
+        """Whether captions are embedded: any sample has one, and nobody wants pictures alone."""
+
+    @property
+    @abstractmethod
+    def options(self) -> Mapping[str, str]:
+        """What else decides the samples, as options of `clipworks embed` by name."""
 
     @property
     @abstractmethod
