@@ -14,7 +14,9 @@ import pyarrow.parquet as pq
 
 from clipworks.data.columns import find_columns, metadata_table
 from clipworks.data.embedding_folder import PartitionFiles
-from clipworks.embed.worker import BatchRows, Fault, Rows
+from clipworks.data.stored_rows import StoredArray
+from clipworks.embed.batch_reader import Fault
+from clipworks.embed.worker import BatchRows
 from clipworks.files import write_bytes_atomic, write_json_atomic
 
 
@@ -27,7 +29,9 @@ def write_partition(
         OSError: the disk is full, or does not let us write.
     """
     begin = time.perf_counter()
-    write_bytes_atomic(files.image_embeddings, _npy([batch.images for batch in batches]))
+    images = [batch.images for batch in batches if batch.images is not None]
+    if images:
+        write_bytes_atomic(files.image_embeddings, _npy(images))
     texts = [batch.texts for batch in batches if batch.texts is not None]
     if texts:
         write_bytes_atomic(files.text_embeddings, _npy(texts))
@@ -42,7 +46,7 @@ def write_partition(
     write_json_atomic(files.stats, _stats(batches, time.perf_counter() - begin))
 
 
-def _npy(parts: Sequence[Rows]) -> bytes:
+def _npy(parts: Sequence[StoredArray]) -> bytes:
     # By way of memory: `np.save` to a file hides why the system would not write.
     stream = io.BytesIO()
     np.save(stream, np.concatenate(parts), allow_pickle=False)
@@ -59,14 +63,18 @@ def _write_faults(files: PartitionFiles, faults: Sequence[Fault]) -> None:
 
 
 def _stats(batches: Sequence[BatchRows], write_s: float) -> dict[str, Any]:
-    """What clip-retrieval writes, and two counts more; all times are in seconds."""
+    """What clip-retrieval writes, and some things more; all times are in seconds.
+
+    Decoding is a part of reading, as clip-retrieval counts it.
+    """
     faults = [fault for batch in batches for fault in batch.faults]
     incomplete = {fault.image_path for fault in faults if fault.part != "image"}
     start, end = min(batch.started for batch in batches), time.time()
     return {
         "start_time": start,
         "end_time": end,
-        "read_duration": sum(batch.read_s for batch in batches),
+        "read_duration": sum(batch.read_s + batch.decode_s for batch in batches),
+        "decode_duration": sum(batch.decode_s for batch in batches),
         "inference_duration": sum(batch.inference_s for batch in batches),
         "write_duration": write_s,
         "total_duration": end - start,
