@@ -43,7 +43,6 @@ class FolderPlan:
                 with_images=job.source.has_images,
                 with_texts=job.source.has_captions,
                 store=settings.store,
-                dim=settings.dim,
             ),
             settings=settings,
         )

@@ -134,6 +134,7 @@ def make_partitions(
         FolderError: the folder cannot be written.
     """
     settings = plan.settings
+    embedder = embedder.shortened(settings.dim)
     feed = BatchFeed(partitions, settings.batch_size)
     events: SimpleQueue[Tally | Future[None]] = SimpleQueue()
     turnstile = threading.Semaphore(settings.encoding)

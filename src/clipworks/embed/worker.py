@@ -11,10 +11,9 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, final
 
-from clipworks.arrays import Embeddings
 from clipworks.data.columns import MetadataRow
 from clipworks.data.samples import Sample
-from clipworks.data.stored_rows import StoredArray, blank_rows, pack_rows, shorten_rows
+from clipworks.data.stored_rows import StoredArray, blank_rows, pack_rows
 from clipworks.embed.batch_reader import AbstractBatchReader, Fault
 from clipworks.encoders.embedder import Embedder
 
@@ -27,13 +26,11 @@ class RowFormat:
         with_images: whether pictures are embedded.
         with_texts: whether captions are embedded.
         store: `fp16`, `int8` or `binary`.
-        dim: numbers a row; 0 for all.
     """
 
     with_images: bool = True
     with_texts: bool = False
     store: str = "fp16"
-    dim: int = 0
 
 
 @dataclass(frozen=True)
@@ -126,18 +123,16 @@ class BatchWorker:
         if not kept:
             return self._blank_rows(0)
         rows = self._embedder.encoder.encode_images(self._reader.pixels[:count])  # (count, dim)
-        return self._pack(rows[kept])
+        return pack_rows(rows[kept], self._rows.store)
 
     def _encode_texts(self, metadata: list[MetadataRow]) -> StoredArray:
         rows = self._blank_rows(len(metadata))
         captions = {i: row.caption for i, row in enumerate(metadata) if row.caption is not None}
         if captions:
             tokens = self._embedder.tokenizer(list(captions.values()))
-            rows[list(captions)] = self._pack(self._embedder.encoder.encode_texts(tokens))
+            encoded = self._embedder.encoder.encode_texts(tokens)  # (caption, dim)
+            rows[list(captions)] = pack_rows(encoded, self._rows.store)
         return rows
 
-    def _pack(self, rows: Embeddings) -> StoredArray:
-        return pack_rows(shorten_rows(rows, self._rows.dim), self._rows.store)
-
     def _blank_rows(self, count: int) -> StoredArray:
-        return blank_rows(count, self._rows.dim or self._embedder.embedding_dim, self._rows.store)
+        return blank_rows(count, self._embedder.embedding_dim, self._rows.store)

@@ -88,6 +88,8 @@ class Searcher:
             ModelMismatchError: another model made the folder.
         """
         _check_model(folder, recorded_model(folder), embedder)
+        if manifest := read_manifest(folder):
+            embedder = embedder.shortened(manifest.settings.get("dim", 0))
         opened = open_index(folder, modality)
         if opened.index.size and opened.index.embedding_dim != embedder.embedding_dim:
             raise ModelMismatchError(

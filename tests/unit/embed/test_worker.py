@@ -161,9 +161,9 @@ def test_rows_are_shortened_and_stored_as_asked(tmp_path, embedder):
     samples = [picture(tmp_path, n) for n in range(3)]
     reader = ThreadReader(SampleDecoder(embedder.card.image, fast=False), 4)
     worker = BatchWorker(
-        embedder,
+        embedder.shortened(4),
         reader,
-        rows=RowFormat(with_texts=True, store="int8", dim=4),
+        rows=RowFormat(with_texts=True, store="int8"),
         turnstile=threading.Lock(),
     )
     rows = worker.embed(samples)
