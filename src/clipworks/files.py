@@ -96,8 +96,13 @@ def read_versioned_json(
 
 def remove_partial_files(folder: Path) -> None:
     """Delete what killed writers left behind, below `folder`."""
-    for stray in folder.rglob(".*.part"):
+    for stray in find_partial_files(folder):
         stray.unlink(missing_ok=True)
+
+
+def find_partial_files(folder: Path) -> Iterator[Path]:
+    """Go through what killed writers left behind, and what others are writing, below `folder`."""
+    yield from folder.rglob(".*.part")
 
 
 def sha256_of_file(path: Path) -> str:

@@ -15,15 +15,16 @@ from tests.support.folder_bytes import folder_bytes
 from tests.support.pictures import BREAKAGES, fill_folder
 
 SETTINGS = EmbedSettings(batch_size=4, partition_size=8, num_workers=2)
+WITH_DECODERS = EmbedSettings(batch_size=4, partition_size=8, num_workers=2, num_decoders=1)
 PROCESSES = multiprocessing.get_context("forkserver")
 PROCESSES.set_forkserver_preload(["clipworks.embed.pipeline", "tests.support.colours"])
 
 
-def run(pictures, out, begun=None):
+def run(pictures, out, begun=None, settings=SETTINGS):
     embedder = colour_embedder()
     if begun:
         begun.set()
-    return embed_folder(pictures, out, embedder, settings=SETTINGS)
+    return embed_folder(pictures, out, embedder, settings=settings)
 
 
 @pytest.fixture(scope="module")
@@ -53,11 +54,11 @@ def whole(pictures, tmp_path_factory):
     return folder_bytes(out), time.perf_counter() - begin
 
 
-def kill_and_rerun(pictures, out, whole, moment):
+def kill_and_rerun(pictures, out, whole, moment, settings=SETTINGS):
     """Whether the kill hit a run that had begun a partition and was not done."""
     expected, seconds = whole
     begun = PROCESSES.Event()
-    process = PROCESSES.Process(target=run, args=(pictures, out, begun))
+    process = PROCESSES.Process(target=run, args=(pictures, out, begun, settings))
     process.start()
     assert begun.wait(60)
     time.sleep(moment * seconds)
@@ -66,7 +67,7 @@ def kill_and_rerun(pictures, out, whole, moment):
     killed = process.exitcode == -9
     stray = list(out.rglob(".*")) if out.exists() else []
     done = len(list((out / "stats").glob("*.json"))) if out.exists() else 0
-    report = run(pictures, out)
+    report = run(pictures, out, settings=settings)
     assert report.partitions_made == report.partitions - done
     assert folder_bytes(out) == expected
     return killed and bool(stray)
@@ -78,6 +79,12 @@ def test_a_kill_changes_nothing(pictures, tmp_path, whole, seed):
     kill_and_rerun(pictures, tmp_path / "out", whole, moment)
 
 
+@pytest.mark.parametrize("seed", range(2))
+def test_a_kill_of_a_run_with_decoders_changes_nothing(pictures, tmp_path, whole, seed):
+    moment = 0.5 + seed  # the decoders take a while to start
+    kill_and_rerun(pictures, tmp_path / "out", whole, moment, WITH_DECODERS)
+
+
 @pytest.mark.slow
 def test_many_kills_change_nothing(pictures, tmp_path, whole):
     moments = [random.Random(seed).random() for seed in range(100, 140)]
@@ -86,6 +93,12 @@ def test_many_kills_change_nothing(pictures, tmp_path, whole):
         for n, moment in enumerate(moments)
     ]
     assert sum(hits) >= 20  # a test that always comes too late proves nothing
+    moments = [3 * random.Random(seed).random() for seed in range(200, 220)]
+    hits = [
+        kill_and_rerun(pictures, tmp_path / f"out_d{n}", whole, moment, WITH_DECODERS)
+        for n, moment in enumerate(moments)
+    ]
+    assert sum(hits) >= 5
 
 
 def test_kills_one_after_the_other_change_nothing(pictures, tmp_path, whole):

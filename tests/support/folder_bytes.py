@@ -9,6 +9,7 @@ TIMES = {
     "start_time",
     "end_time",
     "read_duration",
+    "decode_duration",
     "inference_duration",
     "write_duration",
     "total_duration",

@@ -2,21 +2,38 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext, suppress
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, nullcontext, suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
+from clipworks.cli.embed_options import (
+    BatchSize,
+    Decoders,
+    Dim,
+    Executor,
+    FastDecode,
+    NumTasks,
+    PartitionSize,
+    Profile,
+    ShardOption,
+    Store,
+    Workers,
+)
 from clipworks.cli.options import Backend, Device, Json, Model, Precision, Threads
 
 if TYPE_CHECKING:
     from clipworks.cli.model_option import RunOptions
+    from clipworks.data.shard import Shard
     from clipworks.data.sources.source_options import SourceOptions
     from clipworks.embed.embed_settings import EmbedSettings
-    from clipworks.embed.outcome import EmbedProgress, EmbedReport
+    from clipworks.embed.executors.executor import AbstractExecutor
+    from clipworks.embed.job import EmbedJob
+    from clipworks.embed.outcome import EmbedReport
+    from clipworks.encoders.bundle import Bundle
     from clipworks.encoders.embedder import Embedder
 
 Sources = Annotated[
@@ -81,27 +98,12 @@ Out = Annotated[
         "--out", "-o", envvar="CLIPWORKS_OUT", help="The embedding folder.", show_default=False
     ),
 ]
-BatchSize = Annotated[
-    int,
-    typer.Option(
-        min=1,
-        envvar="CLIPWORKS_BATCH_SIZE",
-        help="Pictures in one forward pass; a GPU likes 128 and more.",
-    ),
-]
-PartitionSize = Annotated[
-    int,
-    typer.Option(
-        min=1,
-        envvar="CLIPWORKS_PARTITION_SIZE",
-        help="Samples in one partition: what a kill may lose.",
-    ),
-]
-Workers = Annotated[
-    int, typer.Option(min=0, envvar="CLIPWORKS_WORKERS", help="Threads; 0 for one a core.")
-]
-
 _BATCHES_AT_ONCE_ELSEWHERE = 2  # on a GPU or a server one runs while the next one's pixels travel
+_MOST_DECODERS = 16
+_DIM_WARNING = (
+    "--dim: only models that were trained for it (Matryoshka) keep their quality when embeddings "
+    "are cut short"
+)
 _INTERRUPTED = 130  # what shells expect of a command that Ctrl-C has ended
 
 
@@ -122,11 +124,21 @@ def embed(
     caption_column: CaptionColumn = None,
     null: Null = False,
     url_timeout: UrlTimeout = 20.0,
+    decoders: Decoders = None,
+    executor: Executor = "local",
+    num_tasks: NumTasks = 0,
+    shard: ShardOption = None,
+    fast_decode: FastDecode = False,
+    store: Store = "fp16",
+    dim: Dim = 0,
+    profile: Profile = False,
     json: Json = False,
 ) -> None:
     """Embed pictures and their captions; the same command goes on where a run was stopped."""
+    from clipworks.cli.embed_summary import print_report
     from clipworks.cli.model_option import RunOptions
     from clipworks.data.downloads import FetchLimits
+    from clipworks.data.shard import Shard
     from clipworks.data.sources.source_options import SourceOptions
     from clipworks.embed.embed_settings import EmbedSettings
 
@@ -135,6 +147,10 @@ def embed(
         partition_size=partition_size,
         num_workers=workers,
         num_encoding=0 if device == "cpu" else _BATCHES_AT_ONCE_ELSEWHERE,
+        num_decoders=_default_decoders(device) if decoders is None else decoders,
+        fast_decode=fast_decode,
+        store=store,
+        dim=dim,
     )
     reading = SourceOptions(
         partition_size=partition_size,
@@ -145,9 +161,12 @@ def embed(
         nul_separated=null,
         limits=FetchLimits(timeout_s=url_timeout),
     )
-    how = RunOptions(backend, device, precision, threads or settings.threads_per_batch)
+    how = RunOptions(backend, device, precision, threads)
+    share = Share(executor, num_tasks, Shard.parse(shard) if shard else None)
     try:
-        report = _run(source, out, model=model, how=how, settings=settings, reading=reading)
+        report = _run(
+            source, out, model=model, how=how, settings=settings, reading=reading, share=share
+        )
     except KeyboardInterrupt:
         typer.echo(
             f"clipworks: stopped; {out} keeps the partitions that are finished, and the same "
@@ -155,7 +174,22 @@ def embed(
             err=True,
         )
         raise typer.Exit(_INTERRUPTED) from None
-    _print(report, json=json)
+    print_report(report, json=json, profile=profile)
+
+
+@dataclass(frozen=True)
+class Share:
+    """Who makes the partitions, as `--executor`, `--num-tasks` and `--shard` say."""
+
+    executor: str
+    num_tasks: int
+    shard: Shard | None
+
+
+def _default_decoders(device: str) -> int:
+    from clipworks.devices import count_cores
+
+    return 0 if device == "cpu" else min(_MOST_DECODERS, count_cores())
 
 
 def _run(
@@ -166,23 +200,70 @@ def _run(
     how: RunOptions,
     settings: EmbedSettings,
     reading: SourceOptions,
+    share: Share,
 ) -> EmbedReport:
-    from clipworks.cli.model_option import load_model, pull_model
+    from clipworks.cli.model_option import pull_model, settle_backend
     from clipworks.data.sources.opening import open_source
+    from clipworks.embed.executors.executor import EXECUTORS
     from clipworks.embed.job import open_job
     from clipworks.embed.outcome import sum_up
-    from clipworks.embed.pipeline import run_job
     from clipworks.encoders.computed_precision import card_at
 
+    EXECUTORS.load(share.executor)  # a name that there is not is told before any work
     source = open_source(typed, reading, say=_say)
     bundle = pull_model(model)
-    with open_job(source, out, card_at(bundle.card, how.precision), settings) as job:
+    card = card_at(bundle.card, how.precision)
+    with open_job(source, out, card, settings, shard=share.shard) as job:
         if not job.pending:
             return sum_up(job)
-        embedder = load_model(bundle, how)
-        warming_up = _warming_up(embedder) if source.has_images else nullcontext()
-        with warming_up, _showing_progress() as tell:
-            return run_job(job, embedder, report=tell)
+        if settings.dim:
+            typer.echo(_DIM_WARNING, err=True)
+        how = settle_backend(bundle, how)
+        executor = _open_executor(job, bundle, how, share)
+        return _run_on(job, executor) if executor else _run_here(job, bundle, how)
+
+
+def _open_executor(
+    job: EmbedJob, bundle: Bundle, how: RunOptions, share: Share
+) -> AbstractExecutor | None:
+    """The executor that is asked for; None where this process does as well."""
+    from clipworks.embed.executors.executor import EXECUTORS, ExecutorOptions
+    from clipworks.embed.folder_plan import FolderPlan
+    from clipworks.embed.work_order import ModelOrder, WorkOrder
+
+    model = ModelOrder(
+        bundle=bundle.folder.absolute(),
+        fingerprint=job.manifest.fingerprint,
+        backend=how.backend,
+        device=how.device,
+        precision=how.precision,
+        num_threads=how.num_threads,
+    )
+    options = ExecutorOptions(WorkOrder(FolderPlan.of(job), model), share.num_tasks)
+    executor = EXECUTORS.load(share.executor)(options)
+    if share.executor == "local" and executor.num_tasks == 1:
+        return None
+    return executor
+
+
+def _run_on(job: EmbedJob, executor: AbstractExecutor) -> EmbedReport:
+    from clipworks.cli.embed_summary import showing_progress
+    from clipworks.embed.dispatch import run_job_on
+
+    with closing(executor), showing_progress() as tell:
+        return run_job_on(job, executor, report=tell)
+
+
+def _run_here(job: EmbedJob, bundle: Bundle, how: RunOptions) -> EmbedReport:
+    from clipworks.cli.embed_summary import showing_progress
+    from clipworks.cli.model_option import load_model
+    from clipworks.embed.pipeline import run_job
+
+    threads = how.num_threads or job.settings.threads_per_batch
+    embedder = load_model(bundle, replace(how, num_threads=threads))
+    warming_up = _warming_up(embedder) if job.source.has_images else nullcontext()
+    with warming_up, showing_progress() as tell:
+        return run_job(job, embedder, report=tell)
 
 
 def _say(line: str) -> None:
@@ -206,46 +287,3 @@ def _warming_up(embedder: Embedder) -> Iterator[None]:
         yield
     finally:
         thread.join()
-
-
-@contextmanager
-def _showing_progress() -> Iterator[Callable[[EmbedProgress], None]]:
-    from clipworks.cli.console import progress_bar
-
-    with progress_bar() as bar:
-        task = bar.add_task("embedding", total=None, rate="")
-        begin, done_before = time.monotonic(), -1
-
-        def tell(progress: EmbedProgress) -> None:
-            nonlocal done_before
-            if done_before < 0:
-                done_before = progress.done
-            handled = progress.done - done_before
-            rate = f"{handled / (time.monotonic() - begin):,.1f} images/s" if handled else ""
-            bar.update(task, completed=progress.done, total=progress.total, rate=rate)
-
-        yield tell
-
-
-def _print(report: EmbedReport, *, json: bool) -> None:
-    from dataclasses import asdict
-
-    from clipworks.cli.console import print_json, result_console
-
-    if json:
-        print_json(asdict(report))
-    else:
-        result_console().print(_summary(report), markup=False, soft_wrap=True)
-
-
-def _summary(report: EmbedReport) -> str:
-    parts = [f"{report.embedded:,} embedded"]
-    if report.skipped:
-        parts.append(f"{report.skipped:,} skipped")
-    if report.incomplete:
-        parts.append(f"{report.incomplete:,} without a caption or fields that could not be read")
-    counts = ", ".join(parts) + (" (see errors/)" if len(parts) > 1 else "")
-    if not report.partitions_made:
-        return f"{report.folder} is complete already: {counts}"
-    speed = f"{report.seconds:,.1f} s, {report.images_per_s:,.1f} images/s"
-    return f"{report.folder}: {counts}; {speed}"

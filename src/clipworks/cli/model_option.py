@@ -5,7 +5,7 @@ And how it is run: `--backend`, `--device`, `--precision` and `--threads`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import typer
@@ -35,26 +35,36 @@ def load_model(model: str | Bundle, how: RunOptions) -> Embedder:
     Raises:
         ClipworksError: as `pull_model` and `clipworks.load` say.
     """
-    from clipworks.encoders.backend_choice import AUTO, choose_backend
     from clipworks.encoders.loading import load
 
     bundle = pull_model(model) if isinstance(model, str) else model
-    backend = how.backend
-    if backend == AUTO:
-        choice = choose_backend(
-            bundle,
-            device=how.device,
-            precision=how.precision,
-            tell=lambda text: typer.echo(text, err=True),
-        )
-        backend = choice.backend
+    how = settle_backend(bundle, how)
     return load(
         bundle,
-        backend=backend,
+        backend=how.backend,
         device=how.device,
         precision=how.precision,
         num_threads=how.num_threads,
     )
+
+
+def settle_backend(bundle: Bundle, how: RunOptions) -> RunOptions:
+    """Put a backend's name in the place of `auto`; tell when backends are being measured.
+
+    Raises:
+        SettingsError: no backend runs the bundle so.
+    """
+    from clipworks.encoders.backend_choice import AUTO, choose_backend
+
+    if how.backend != AUTO:
+        return how
+    choice = choose_backend(
+        bundle,
+        device=how.device,
+        precision=how.precision,
+        tell=lambda text: typer.echo(text, err=True),
+    )
+    return replace(how, backend=choice.backend)
 
 
 def pull_model(name: str, *, convert: bool = False, replace_old: bool = False) -> Bundle:

@@ -3,11 +3,12 @@
 It is clip-retrieval's layout and two things more (`manifest.json` and `errors/`):
 
     manifest.json                   which model and settings made the folder
-    img_emb/img_emb_{N}.npy         float16 unit rows [sample dim]
-    text_emb/text_emb_{N}.npy       float16 unit rows [sample dim]
+    img_emb/img_emb_{N}.npy         unit rows [sample dim], float16 (or see `stored_rows`)
+    text_emb/text_emb_{N}.npy       unit rows [sample dim], the same
     metadata/metadata_{N}.parquet   image_path, caption, further columns; one row a sample
     errors/{N}.jsonl                what could not be read, each with its reason; only where need be
     stats/{N}.json                  the done record: written last, so that what has it is whole
+    totals.json                     the records' sum so far; in folders of many partitions only
 
 N is the number of a partition, counted from 0 and zero-padded to the digits of the partitions'
 count, as clip-retrieval pads it. Row r of a partition's arrays and of its table are one sample.
@@ -17,6 +18,7 @@ are like no query. A folder in which no sample has a caption has no `text_emb`.
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
@@ -28,6 +30,7 @@ from clipworks.files import read_versioned_json, write_json_atomic
 
 FORMAT_VERSION = 1
 MANIFEST_FILE = "manifest.json"
+TOTALS_FILE = "totals.json"
 IMAGE_FOLDER = "img_emb"
 TEXT_FOLDER = "text_emb"
 METADATA_FOLDER = "metadata"
@@ -46,7 +49,7 @@ class Manifest:
     Attributes:
         model: the model's name, as its card has it.
         fingerprint: of the model.
-        embedding_dim: width of the joint space.
+        embedding_dim: width of the joint space, or what is kept of it.
         settings: what else decides the folder's content: options of `clipworks embed` by name.
         source: where the samples came from, for people.
         num_partitions: how many there will be when the folder is complete.
@@ -88,7 +91,7 @@ class PartitionFiles:
 def partition_files(folder: Path, number: int, num_partitions: int) -> PartitionFiles:
     """Name the files of partition `number`, counted from 0, of `num_partitions`."""
     assert 0 <= number < num_partitions
-    return _files_of(folder, number, str(number).zfill(len(str(num_partitions))))
+    return _files_of(folder, number, str(number).zfill(_count_digits(num_partitions)))
 
 
 def read_manifest(folder: Path) -> Manifest | None:
@@ -117,9 +120,18 @@ def write_manifest(folder: Path, manifest: Manifest) -> None:
 
 
 def missing_partitions(folder: Path, manifest: Manifest) -> list[int]:
-    """Number the partitions that have no done record yet."""
+    """Number the partitions that have no done record yet.
+
+    The records are listed, not looked for one by one: there may be millions, and far away.
+    """
     total = manifest.num_partitions
-    return [n for n in range(total) if not partition_files(folder, n, total).stats.is_file()]
+    try:
+        with os.scandir(folder / STATS_FOLDER) as entries:
+            names = {entry.name for entry in entries}
+    except FileNotFoundError:
+        return list(range(total))
+    digits = _count_digits(total)
+    return [n for n in range(total) if f"{str(n).zfill(digits)}.json" not in names]
 
 
 def existing_partitions(folder: Path) -> Iterator[PartitionFiles]:
@@ -133,6 +145,10 @@ def existing_partitions(folder: Path) -> Iterator[PartitionFiles]:
             digits_of[int(found[1])] = found[1]
     for number in sorted(digits_of):
         yield _files_of(folder, number, digits_of[number])
+
+
+def _count_digits(num_partitions: int) -> int:
+    return len(str(num_partitions))
 
 
 def _files_of(folder: Path, number: int, digits: str) -> PartitionFiles:

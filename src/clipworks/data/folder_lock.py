@@ -1,47 +1,72 @@
-"""One run at a time in one folder.
+"""One run at a time in one folder, or one run a shard.
 
-The kernel holds the lock for the process and lets go of it when the process dies, however it dies,
-so that a lock is never stale.
+The kernel holds the lock for the process and lets go of it when the process dies, however it
+dies, so that a lock is never stale. Runs of shards share the folder's lock, and each holds one of
+its own.
 """
 
 from __future__ import annotations
 
 import fcntl
 import os
+import re
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from clipworks.data.shard import Shard
 from clipworks.errors import FolderError
 
 LOCK_FILE = ".lock"
 
+_SHARD_LOCK = re.compile(r"\.lock\.\d+-of-(\d+)")
+
 
 @contextmanager
-def hold_folder(folder: Path) -> Iterator[None]:
-    """Hold a folder, which must exist, for as long as the block runs.
+def hold_folder(folder: Path, shard: Shard | None = None) -> Iterator[None]:
+    """Hold a folder, which must exist, or a shard of it, for as long as the block runs.
 
     Raises:
-        FolderError: another run holds it.
+        FolderError: another run holds it, or the same shard, or shards of another count.
         OSError: the lock's file cannot be written.
     """
-    path = folder / LOCK_FILE
-    descriptor = _acquire(path)
+    if shard is None:
+        with _hold(folder / LOCK_FILE, fcntl.LOCK_EX):
+            yield
+        return
+    own = folder / f"{LOCK_FILE}.{shard.index}-of-{shard.count}"
+    with _hold(folder / LOCK_FILE, fcntl.LOCK_SH), _hold(own, fcntl.LOCK_EX):
+        _refuse_other_counts(folder, shard)
+        yield
+
+
+@contextmanager
+def wait_for_turn(folder: Path) -> Iterator[None]:
+    """Wait until no other shard's run is in such a block, which is short."""
+    with _hold(folder / f"{LOCK_FILE}.turn", fcntl.LOCK_EX, wait=True):
+        yield
+
+
+@contextmanager
+def _hold(path: Path, kind: int, *, wait: bool = False) -> Iterator[None]:
+    descriptor = _acquire(path, kind if wait else kind | fcntl.LOCK_NB)
     try:
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, f"process {os.getpid()} on {socket.gethostname()}".encode(), 0)
         yield
     finally:
-        path.unlink(missing_ok=True)  # before it is let go of: nobody can hold it yet
+        with suppress(OSError):  # others share it still: the last of them removes it
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            path.unlink(missing_ok=True)  # before it is let go of: nobody can hold it yet
         os.close(descriptor)
 
 
-def _acquire(path: Path) -> int:
+def _acquire(path: Path, kind: int) -> int:
     while True:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(descriptor, kind)
         except BlockingIOError as error:
             holder = os.pread(descriptor, 200, 0).decode(errors="replace") or "it"
             os.close(descriptor)
@@ -54,6 +79,15 @@ def _acquire(path: Path) -> int:
         if _is_at(path, descriptor):
             return descriptor
         os.close(descriptor)  # its last holder removed it between our open and our lock
+
+
+def _refuse_other_counts(folder: Path, shard: Shard) -> None:
+    """Shards of another count would make the same partitions."""
+    for path in folder.glob(f"{LOCK_FILE}.*-of-*"):
+        found = _SHARD_LOCK.fullmatch(path.name)
+        if found and int(found[1]) != shard.count:
+            with _hold(path, fcntl.LOCK_EX):  # a killed run may have left it
+                pass
 
 
 def _is_at(path: Path, descriptor: int) -> bool:

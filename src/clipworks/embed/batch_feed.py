@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import final
 
 from clipworks.data.partitions import split_batches
 from clipworks.data.samples import Sample
-from clipworks.embed.job import EmbedJob
+from clipworks.data.sources.source import AbstractPartition
 from clipworks.embed.worker import BatchRows
 
 
@@ -48,20 +49,27 @@ class BatchTask:
         gathering: where its rows belong.
         place: among the batches of the partition.
         samples: what to embed.
+        source_s: seconds that the source took to give them.
     """
 
     gathering: Gathering
     place: int
     samples: Sequence[Sample]
+    source_s: float = 0.0
 
 
 @final
 class BatchFeed:
-    """Gives each batch of the pending partitions to one of many threads, in order."""
+    """Gives each batch of some partitions to one of many threads, in order.
 
-    def __init__(self, job: EmbedJob) -> None:
+    Args:
+        partitions: whose samples are embedded; each is asked for when its turn comes.
+        batch_size: of all batches but a partition's last.
+    """
+
+    def __init__(self, partitions: Iterable[AbstractPartition], batch_size: int) -> None:
         self._lock = threading.Lock()
-        self._tasks = _tasks(job)
+        self._tasks = _tasks(partitions, batch_size)
         self._stopped = False
 
     def __iter__(self) -> Iterator[BatchTask]:
@@ -78,14 +86,24 @@ class BatchFeed:
             return None if self._stopped else next(self._tasks, None)
 
 
-def _tasks(job: EmbedJob) -> Iterator[BatchTask]:
-    for number in job.pending:
-        gathering = Gathering(number)
-        samples = job.source.partition(number).samples()
-        batches = split_batches(samples, job.settings.batch_size)
-        batch, place = next(batches, []), 0  # an empty partition has one batch, without samples
+def _tasks(partitions: Iterable[AbstractPartition], batch_size: int) -> Iterator[BatchTask]:
+    for partition in partitions:
+        gathering = Gathering(partition.number)
+        batches = _timed(split_batches(partition.samples(), batch_size))
+        # An empty partition has one batch, without samples.
+        (batch, source_s), place = next(batches, ([], 0.0)), 0
         while (following := next(batches, None)) is not None:
-            yield BatchTask(gathering, place, batch)
-            batch, place = following, place + 1
+            yield BatchTask(gathering, place, batch, source_s)
+            (batch, source_s), place = following, place + 1
         gathering.expect(place + 1)
-        yield BatchTask(gathering, place, batch)
+        yield BatchTask(gathering, place, batch, source_s)
+
+
+def _timed(batches: Iterator[list[Sample]]) -> Iterator[tuple[list[Sample], float]]:
+    """Each batch, and the seconds that it took to come."""
+    while True:
+        begin = time.perf_counter()
+        batch = next(batches, None)
+        if batch is None:
+            return
+        yield batch, time.perf_counter() - begin

@@ -5,36 +5,58 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from clipworks.data.stored_rows import check_store
 from clipworks.devices import count_cores
 from clipworks.errors import SettingsError
 
 
 @dataclass(frozen=True)
 class EmbedSettings:
-    """How the work is cut up and shared out.
+    """How the work is cut up and shared out, and what is kept of it.
 
     Attributes:
         batch_size: pictures in one forward pass; 32 is best on a CPU, a GPU likes 128 and more.
         partition_size: samples in one partition, which is what a kill may lose.
-        num_workers: threads, each of which carries one batch from disk to rows; 0 for one a core.
+        num_workers: threads, each of which carries one batch from disk to rows; 0 for one a core,
+            or for as many as `num_decoders` keep busy.
         num_encoding: how many of them may be in the model at once; 0 for all.
+        num_decoders: processes that read and decode; 0 to do it in the threads.
+        fast_decode: whether JPEGs are decoded at reduced scale where the model wants far fewer
+            pixels (see `decode_image`).
+        store: how a row is kept: `fp16`, `int8` or `binary` (see `clipworks.data.stored_rows`).
+        dim: how many of a row's numbers are kept; 0 for all.
     """
 
     batch_size: int = 32
     partition_size: int = 2048
     num_workers: int = 0
     num_encoding: int = 0
+    num_decoders: int = 0
+    fast_decode: bool = False
+    store: str = "fp16"
+    dim: int = 0
 
     def __post_init__(self) -> None:
-        least = {"batch_size": 1, "partition_size": 1, "num_workers": 0, "num_encoding": 0}
+        least = {"batch_size": 1, "partition_size": 1}
+        least |= dict.fromkeys(("num_workers", "num_encoding", "num_decoders", "dim"), 0)
         for name, lowest in least.items():
             if getattr(self, name) < lowest:
                 raise SettingsError(f"{name} {getattr(self, name)}: expected {lowest} or more")
+        check_store(self.store)
 
     @property
     def workers(self) -> int:
         """Threads, in the end."""
-        return self.num_workers or count_cores()
+        if self.num_workers:
+            return self.num_workers
+        if self.num_decoders:
+            return self.num_decoders + (self.num_encoding or 1)
+        return count_cores()
+
+    @property
+    def encoding(self) -> int:
+        """How many threads may be in the model at once, in the end."""
+        return min(self.num_encoding, self.workers) or self.workers
 
     @property
     def threads_per_batch(self) -> int:
@@ -42,9 +64,16 @@ class EmbedSettings:
 
         Callers of ONNX Runtime share its threads, and each works along in its own.
         """
-        return max(1, count_cores() - self.workers + 1)
+        busy = self.num_decoders or self.workers
+        return max(1, count_cores() - busy + 1)
 
     @property
     def deciding(self) -> dict[str, Any]:
         """What the folder's content depends on, to the last bit."""
-        return {"batch_size": self.batch_size, "partition_size": self.partition_size}
+        return {
+            "batch_size": self.batch_size,
+            "partition_size": self.partition_size,
+            "decode": "fast" if self.fast_decode else "exact",
+            "store": self.store,
+            "dim": self.dim,
+        }

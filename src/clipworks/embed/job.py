@@ -6,6 +6,7 @@ A later run goes on only with the same.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -18,18 +19,24 @@ from clipworks.data.embedding_folder import (
     METADATA_FOLDER,
     STATS_FOLDER,
     TEXT_FOLDER,
+    TOTALS_FILE,
     Manifest,
     missing_partitions,
     read_manifest,
     write_manifest,
 )
-from clipworks.data.folder_lock import hold_folder
+from clipworks.data.folder_lock import hold_folder, wait_for_turn
+from clipworks.data.shard import Shard
 from clipworks.data.sources.source import AbstractSource
+from clipworks.data.stored_rows import check_width
 from clipworks.embed.embed_settings import EmbedSettings
 from clipworks.encoders.bundle import BundleCard
 from clipworks.errors import FolderError, ModelMismatchError, SettingsError
-from clipworks.files import remove_partial_files
+from clipworks.files import find_partial_files
 
+# What folders were made with before there was a choice.
+_BEFORE = {"decode": "exact", "store": "fp16", "dim": 0}
+_STRAY_NUMBER = re.compile(r"(\d+)\.\w+\.\w+\.part$")
 _SUBFOLDERS = (IMAGE_FOLDER, TEXT_FOLDER, METADATA_FOLDER, ERRORS_FOLDER, STATS_FOLDER)
 
 
@@ -42,7 +49,8 @@ class EmbedJob:
         source: is read.
         manifest: says what was agreed.
         settings: of this run.
-        pending: numbers of the partitions that are still to be made.
+        pending: numbers of the partitions that are still to be made, by this run.
+        shard: this run's share; None where it makes all.
     """
 
     folder: Path
@@ -50,13 +58,19 @@ class EmbedJob:
     manifest: Manifest
     settings: EmbedSettings
     pending: list[int]
+    shard: Shard | None = None
 
 
 @contextmanager
 def open_job(
-    source: AbstractSource, folder: Path, card: BundleCard, settings: EmbedSettings
+    source: AbstractSource,
+    folder: Path,
+    card: BundleCard,
+    settings: EmbedSettings,
+    *,
+    shard: Shard | None = None,
 ) -> Iterator[EmbedJob]:
-    """Begin a folder, or go on with it; nobody else can until the block ends.
+    """Begin a folder, or go on with it; nobody else can until the block ends, but other shards.
 
     The model itself is not needed yet, only its card.
 
@@ -68,11 +82,14 @@ def open_job(
     with ExitStack() as held:
         with explaining_storage(folder):
             folder.mkdir(parents=True, exist_ok=True)
-            held.enter_context(hold_folder(folder))
-            manifest = _agree(folder, source, card, settings)
-            _sweep(folder)
+            held.enter_context(hold_folder(folder, shard))
+            with wait_for_turn(folder):
+                manifest = _agree(folder, source, card, settings)
+            _sweep(folder, shard)
         pending = missing_partitions(folder, manifest)
-        yield EmbedJob(folder, source, manifest, settings, pending)
+        if shard:
+            pending = [number for number in pending if shard.owns(number)]
+        yield EmbedJob(folder, source, manifest, settings, pending, shard)
 
 
 @contextmanager
@@ -99,7 +116,7 @@ def _agree(
             f"{card.name} ({card.fingerprint}): use that model, or another folder"
         )
     for name, value in {**settings.deciding, **source.options}.items():
-        begun = manifest.settings.get(name, value)
+        begun = manifest.settings.get(name, _BEFORE.get(name, value))
         if begun != value:
             raise SettingsError(
                 f"{folder} was begun with {name} {begun}, not {value}: use that, or another folder"
@@ -135,7 +152,7 @@ def _begin(
     manifest = Manifest(
         model=card.name,
         fingerprint=card.fingerprint,
-        embedding_dim=card.embedding_dim,
+        embedding_dim=check_width(settings.store, settings.dim, card.embedding_dim),
         settings={**settings.deciding, **source.options},
         source=source.description,
         num_partitions=source.num_partitions,
@@ -147,9 +164,14 @@ def _begin(
     return manifest
 
 
-def _sweep(folder: Path) -> None:
+def _sweep(folder: Path, shard: Shard | None) -> None:
     """Clear away what a killed run left: only what is ours, since pictures may lie here too."""
     for name in _SUBFOLDERS:
-        remove_partial_files(folder / name)
-    for stray in folder.glob(f".{MANIFEST_FILE}.*.part"):
-        stray.unlink(missing_ok=True)
+        for stray in find_partial_files(folder / name):
+            found = _STRAY_NUMBER.search(stray.name)
+            if shard is None or (found and shard.owns(int(found[1]))):
+                stray.unlink(missing_ok=True)
+    if shard is None:
+        for name in (MANIFEST_FILE, TOTALS_FILE):
+            for stray in folder.glob(f".{name}.*.part"):
+                stray.unlink(missing_ok=True)

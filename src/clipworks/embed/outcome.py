@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, final
 
-from clipworks.data.embedding_folder import Manifest, missing_partitions, partition_files
+from clipworks.data.embedding_folder import missing_partitions
 from clipworks.data.samples import storable
-from clipworks.embed.job import EmbedJob
-from clipworks.errors import FolderError
+from clipworks.embed.folder_totals import keep_totals, read_totals
+from clipworks.embed.job import EmbedJob, explaining_storage
+from clipworks.embed.stages import Tally, find_slowest, profile, stage_lanes
 
 
 @dataclass(frozen=True)
@@ -20,26 +21,30 @@ class EmbedProgress:
         done: embedded or skipped, those of earlier runs included.
         total: of the whole folder; None where the source does not tell.
         skipped: of those that are done.
+        slowest: the stage that holds up the others: read, decode, encode or write.
     """
 
     done: int
     total: int | None
     skipped: int
+    slowest: str = field(default="", compare=False)
+
+
+Report = Callable[[EmbedProgress], None]
+"""Is told how far a run is, in the thread that started it."""
 
 
 @dataclass(frozen=True)
-class Totals:
-    """What the finished partitions of a folder add up to.
+class FailedPartition:
+    """A partition that could not be made.
 
     Attributes:
-        embedded: rows.
-        skipped: pictures that could not be read.
-        incomplete: rows whose caption or fields could not be read.
+        number: of it.
+        reason: of the last try, in one line.
     """
 
-    embedded: int
-    skipped: int
-    incomplete: int
+    number: int
+    reason: str
 
 
 @dataclass(frozen=True)
@@ -57,8 +62,11 @@ class EmbedReport:
         incomplete: rows whose caption or fields could not be read; `errors/` has them too.
         partitions: that the folder has.
         partitions_made: in this run; 0 says that the folder was complete already.
+        partitions_missing: still to be made, by this command again or by other shards.
+        failed: those of them that could not be made in this run.
         seconds: of this run.
         images_per_s: of this run, the skipped ones included.
+        profile: where the time went, as `clipworks.embed.stages.profile` has it.
     """
 
     folder: str
@@ -71,42 +79,68 @@ class EmbedReport:
     incomplete: int
     partitions: int
     partitions_made: int
+    partitions_missing: int
+    failed: list[FailedPartition]
     seconds: float
     images_per_s: float
+    profile: dict[str, Any]
 
 
-def read_totals(folder: Path, manifest: Manifest) -> Totals:
-    """Add up the records of the partitions that are done.
-
-    Raises:
-        FolderError: a record is damaged.
-    """
-    missing = set(missing_partitions(folder, manifest))
-    done = [number for number in range(manifest.num_partitions) if number not in missing]
-    sums = [0, 0, 0]
-    for number in done:
-        path = partition_files(folder, number, manifest.num_partitions).stats
-        try:
-            stats = json.loads(path.read_text(encoding="utf-8"))
-            counts = (stats["sample_count"], stats["skipped_count"], stats["incomplete_count"])
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise FolderError(
-                f"{path} is damaged ({error!r}): delete it, and the next run makes it anew"
-            ) from error
-        sums = [total + count for total, count in zip(sums, counts, strict=True)]
-    return Totals(*sums)
-
-
-def sum_up(job: EmbedJob, *, seconds: float = 0.0, handled: int = 0) -> EmbedReport:
-    """Report on a job whose partitions have all been made.
+@final
+class RunRecord:
+    """Adds up what a run does, and tells of it.
 
     Args:
-        job: as it was opened: what was pending then has been made in this run.
-        seconds: that the run took.
-        handled: samples that it embedded or skipped.
+        job: that is run; `report` is told of its beginning.
+        report: is told how far the work is.
     """
-    manifest = job.manifest
+
+    def __init__(self, job: EmbedJob, report: Report | None) -> None:
+        before = read_totals(job.folder, job.manifest)
+        self._done, self._skipped = before.embedded + before.skipped, before.skipped
+        self._job = job
+        self._lanes = stage_lanes(job.settings)
+        self._report = report
+        self.tally = Tally()
+        self._tell()
+
+    def add(self, tally: Tally) -> None:
+        """Count some work that is done."""
+        self.tally += tally
+        self._tell()
+
+    def _tell(self) -> None:
+        if self._report:
+            seconds = self.tally.seconds
+            self._report(
+                EmbedProgress(
+                    done=self._done + self.tally.handled,
+                    total=self._job.manifest.num_samples,
+                    skipped=self._skipped + self.tally.skipped,
+                    slowest=find_slowest(seconds, self._lanes) if self.tally.handled else "",
+                )
+            )
+
+
+def sum_up(
+    job: EmbedJob,
+    tally: Tally | None = None,
+    *,
+    seconds: float = 0.0,
+    failed: Sequence[FailedPartition] = (),
+) -> EmbedReport:
+    """Report on a job that has been run.
+
+    Args:
+        job: as it was opened: what was pending then has been made in this run, or has failed.
+        tally: of this run.
+        seconds: that the run took.
+        failed: what could not be made.
+    """
+    manifest, tally = job.manifest, tally or Tally()
     totals = read_totals(job.folder, manifest)
+    with explaining_storage(job.folder):
+        keep_totals(job.folder, manifest, totals)
     return EmbedReport(
         folder=storable(str(job.folder)),
         source=manifest.source,
@@ -117,7 +151,10 @@ def sum_up(job: EmbedJob, *, seconds: float = 0.0, handled: int = 0) -> EmbedRep
         skipped=totals.skipped,
         incomplete=totals.incomplete,
         partitions=manifest.num_partitions,
-        partitions_made=len(job.pending),
+        partitions_made=len(job.pending) - len(failed),
+        partitions_missing=len(missing_partitions(job.folder, manifest)),
+        failed=list(failed),
         seconds=round(seconds, 3),
-        images_per_s=round(handled / seconds, 1) if handled else 0.0,
+        images_per_s=round(tally.handled / seconds, 1) if tally.handled else 0.0,
+        profile=profile(tally.seconds, stage_lanes(job.settings)),
     )

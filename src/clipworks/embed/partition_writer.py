@@ -14,7 +14,9 @@ import pyarrow.parquet as pq
 
 from clipworks.data.columns import find_columns, metadata_table
 from clipworks.data.embedding_folder import PartitionFiles
-from clipworks.embed.worker import BatchRows, Fault, Rows
+from clipworks.data.stored_rows import StoredArray
+from clipworks.embed.batch_reader import Fault
+from clipworks.embed.worker import BatchRows
 from clipworks.files import write_bytes_atomic, write_json_atomic
 
 
@@ -44,7 +46,7 @@ def write_partition(
     write_json_atomic(files.stats, _stats(batches, time.perf_counter() - begin))
 
 
-def _npy(parts: Sequence[Rows]) -> bytes:
+def _npy(parts: Sequence[StoredArray]) -> bytes:
     # By way of memory: `np.save` to a file hides why the system would not write.
     stream = io.BytesIO()
     np.save(stream, np.concatenate(parts), allow_pickle=False)
@@ -61,7 +63,10 @@ def _write_faults(files: PartitionFiles, faults: Sequence[Fault]) -> None:
 
 
 def _stats(batches: Sequence[BatchRows], write_s: float) -> dict[str, Any]:
-    """What clip-retrieval writes, and two counts more; all times are in seconds."""
+    """What clip-retrieval writes, and some things more; all times are in seconds.
+
+    Decoding is a part of reading, as clip-retrieval counts it.
+    """
     faults = [fault for batch in batches for fault in batch.faults]
     needed = "caption" if all(batch.images is None for batch in batches) else "image"
     skipped = {fault.image_path for fault in faults if fault.part == needed}
@@ -70,7 +75,8 @@ def _stats(batches: Sequence[BatchRows], write_s: float) -> dict[str, Any]:
     return {
         "start_time": start,
         "end_time": end,
-        "read_duration": sum(batch.read_s for batch in batches),
+        "read_duration": sum(batch.read_s + batch.decode_s for batch in batches),
+        "decode_duration": sum(batch.decode_s for batch in batches),
         "inference_duration": sum(batch.inference_s for batch in batches),
         "write_duration": write_s,
         "total_duration": end - start,

@@ -3,32 +3,43 @@
 There is no queue between readers and the model. Each of a few threads takes the next batch, reads
 it, runs the model on it, and comes back for another; whoever brings a partition's last batch writes
 the partition. So reading, inference and writing overlap, no core waits for another, and there are
-never more batches in memory than threads.
+never more batches in memory than threads. Reading is the thread's own work, or that of a process
+beside it (`decoder_pool`).
 """
 
 from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from queue import SimpleQueue
 
-from clipworks.data.embedding_folder import partition_files
 from clipworks.data.sources.opening import open_source
-from clipworks.data.sources.source import AbstractSource
+from clipworks.data.sources.source import AbstractPartition, AbstractSource
 from clipworks.data.sources.source_options import SourceOptions
 from clipworks.embed.batch_feed import BatchFeed
+from clipworks.embed.batch_reader import (
+    AbstractBatchReader,
+    SampleDecoder,
+    TextReader,
+    ThreadReader,
+)
+from clipworks.embed.decoder_pool import DecoderPool
 from clipworks.embed.embed_settings import EmbedSettings
+from clipworks.embed.folder_plan import FolderPlan
 from clipworks.embed.job import EmbedJob, explaining_storage, open_job
-from clipworks.embed.outcome import EmbedProgress, EmbedReport, read_totals, sum_up
+from clipworks.embed.outcome import EmbedReport, Report, RunRecord, sum_up
 from clipworks.embed.partition_writer import write_partition
+from clipworks.embed.stages import StageSeconds, Tally
 from clipworks.embed.worker import BatchRows, BatchWorker
 from clipworks.encoders.embedder import Embedder
+from clipworks.inputs.specs import ImageSpec
 
-Report = Callable[[EmbedProgress], None]
-"""Is told how far a run is, in the thread that started it."""
+OpenReader = Callable[[int], AbstractBatchReader]
+"""Gives each thread, by its number, a reader of its own."""
 
 
 def embed_folder(
@@ -42,7 +53,9 @@ def embed_folder(
     """Embed a source's pictures and captions; what an earlier run finished is kept.
 
     On a CPU, load the model with `num_threads=settings.threads_per_batch`: the work is shared out
-    by batches, and threads within a batch would only be in each other's way.
+    by batches, and threads within a batch would only be in each other's way. With
+    `settings.num_decoders`, call it from a script's `if __name__ == "__main__":`, as
+    `multiprocessing` asks.
 
     Args:
         source: holds pictures, at any depth; or what else `clipworks.data.sources.opening` opens:
@@ -73,50 +86,74 @@ def run_job(job: EmbedJob, embedder: Embedder, *, report: Report | None = None) 
         FolderError: the folder cannot be written.
     """
     begin = time.perf_counter()
-    before = read_totals(job.folder, job.manifest)
-    done, skipped = before.embedded + before.skipped, before.skipped
-
-    def count(batch: BatchRows) -> None:
-        nonlocal done, skipped
-        done += len(batch.metadata) + batch.num_skipped
-        skipped += batch.num_skipped
-        tell()
-
-    def tell() -> None:
-        if report:
-            report(EmbedProgress(done=done, total=job.manifest.num_samples, skipped=skipped))
-
-    tell()
+    record = RunRecord(job, report)
     if job.pending:
-        _share_out(job, embedder, count)
-    seconds = time.perf_counter() - begin
-    return sum_up(job, seconds=seconds, handled=done - before.embedded - before.skipped)
+        plan = FolderPlan.of(job)
+        with open_readers(plan, embedder.card.image) as readers:
+            pending = map(job.source.partition, job.pending)
+            make_partitions(plan, pending, embedder, readers, record.add)
+    return sum_up(job, record.tally, seconds=time.perf_counter() - begin)
 
 
-def _share_out(job: EmbedJob, embedder: Embedder, count: Callable[[BatchRows], None]) -> None:
-    """Run the workers until no batch is left, or one of them fails, or the user has had enough."""
-    settings = job.settings
-    feed = BatchFeed(job)
-    events: SimpleQueue[BatchRows | Future[None]] = SimpleQueue()
-    turnstile = threading.Semaphore(settings.num_encoding or settings.workers)
+@contextmanager
+def open_readers(plan: FolderPlan, spec: ImageSpec) -> Iterator[OpenReader]:
+    """What reads batches: the threads themselves, or a pool of processes."""
+    settings = plan.settings
+    if not plan.rows.with_images:
+        yield lambda number: TextReader()
+        return
+    longest = min(settings.batch_size, settings.partition_size)
+    if not settings.num_decoders:
+        decoder = SampleDecoder(spec, fast=settings.fast_decode)
+        yield lambda number: ThreadReader(decoder, longest)
+        return
+    with DecoderPool(
+        spec,
+        fast=settings.fast_decode,
+        num_decoders=settings.num_decoders,
+        num_readers=settings.workers,
+        batch_size=longest,
+    ) as pool:
+        yield pool.reader
 
-    def work() -> None:
-        worker = BatchWorker(
-            embedder,
-            batch_size=min(settings.batch_size, settings.partition_size),
-            with_images=job.source.has_images,
-            with_texts=job.source.has_captions,
-            turnstile=turnstile,
-        )
+
+def make_partitions(
+    plan: FolderPlan,
+    partitions: Iterable[AbstractPartition],
+    embedder: Embedder,
+    readers: OpenReader,
+    count: Callable[[Tally], None],
+) -> None:
+    """Run threads until no batch is left, or one of them fails, or the user has had enough.
+
+    Args:
+        plan: of the folder.
+        partitions: to make.
+        embedder: the model.
+        readers: as `open_readers` gives them.
+        count: is told, in this thread, of each batch and each writing.
+
+    Raises:
+        FolderError: the folder cannot be written.
+    """
+    settings = plan.settings
+    embedder = embedder.shortened(settings.dim)
+    feed = BatchFeed(partitions, settings.batch_size)
+    events: SimpleQueue[Tally | Future[None]] = SimpleQueue()
+    turnstile = threading.Semaphore(settings.encoding)
+
+    def work(number: int) -> None:
+        worker = BatchWorker(embedder, readers(number), rows=plan.rows, turnstile=turnstile)
         for task in feed:
-            rows = worker.embed(task.samples)
+            rows = worker.embed(task.samples, source_s=task.source_s)
+            write_s = 0.0
             if batches := task.gathering.add(task.place, rows):
-                _write(job, task.gathering.number, batches)
-            events.put(rows)
+                write_s = _write(plan, task.gathering.number, batches)
+            events.put(_tally(rows, write_s))
 
     with ThreadPoolExecutor(settings.workers, thread_name_prefix="embed") as pool:
         try:
-            running = [pool.submit(work) for _ in range(settings.workers)]
+            running = [pool.submit(work, number) for number in range(settings.workers)]
             for future in running:
                 future.add_done_callback(events.put)
             _listen(events, len(running), count)
@@ -125,9 +162,9 @@ def _share_out(job: EmbedJob, embedder: Embedder, count: Callable[[BatchRows], N
 
 
 def _listen(
-    events: SimpleQueue[BatchRows | Future[None]],
+    events: SimpleQueue[Tally | Future[None]],
     num_running: int,
-    count: Callable[[BatchRows], None],
+    count: Callable[[Tally], None],
 ) -> None:
     while num_running:
         event = events.get()
@@ -138,7 +175,13 @@ def _listen(
             count(event)
 
 
-def _write(job: EmbedJob, number: int, batches: list[BatchRows]) -> None:
-    files = partition_files(job.folder, number, job.manifest.num_partitions)
-    with explaining_storage(job.folder):
-        write_partition(files, batches, job.manifest.columns)
+def _tally(rows: BatchRows, write_s: float) -> Tally:
+    seconds = StageSeconds(rows.read_s, rows.decode_s, rows.inference_s, write_s)
+    return Tally(len(rows.metadata) + rows.num_skipped, rows.num_skipped, seconds)
+
+
+def _write(plan: FolderPlan, number: int, batches: list[BatchRows]) -> float:
+    begin = time.perf_counter()
+    with explaining_storage(plan.folder):
+        write_partition(plan.files(number), batches, plan.columns)
+    return time.perf_counter() - begin

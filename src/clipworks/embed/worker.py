@@ -1,7 +1,6 @@
-"""One batch, from files to rows.
+"""One batch, from samples to rows.
 
-Axes: sample (pictures of the batch that could be read), dim (width of the joint space), 3, h and w
-(pixels).
+Axes: sample (pictures of the batch that could be read), dim (what is kept of the joint space).
 """
 
 from __future__ import annotations
@@ -9,28 +8,29 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
-from typing import Any, Literal, final
-
-import numpy as np
-from jaxtyping import Float16, Float32
+from dataclasses import dataclass
+from typing import Any, final
 
 from clipworks.data.columns import MetadataRow
-from clipworks.data.contents import Location, read_content
-from clipworks.data.samples import Sample, read_caption, read_fields
+from clipworks.data.samples import Sample
+from clipworks.data.stored_rows import StoredArray, blank_rows, pack_rows
+from clipworks.embed.batch_reader import AbstractBatchReader, Fault
 from clipworks.encoders.embedder import Embedder
-from clipworks.errors import InputError, InvalidImageError
-
-Rows = Float16[np.ndarray, "sample dim"]
 
 
 @dataclass(frozen=True)
-class Fault:
-    """What could not be read of a sample: without its picture, or its only text, it is skipped."""
+class RowFormat:
+    """What is kept of an embedding.
 
-    image_path: str
-    part: Literal["image", "caption", "fields"]
-    reason: str
+    Attributes:
+        with_images: whether pictures are embedded.
+        with_texts: whether captions are embedded.
+        store: `fp16`, `int8` or `binary`.
+    """
+
+    with_images: bool = True
+    with_texts: bool = False
+    store: str = "fp16"
 
 
 @dataclass(frozen=True)
@@ -38,21 +38,23 @@ class BatchRows:
     """What became of one batch; its arrays and its metadata are in step.
 
     Attributes:
-        images: unit rows; None where no pictures are wanted.
-        texts: unit rows, zeros for a sample without a caption; None where no captions are wanted.
+        images: unit rows, as they are stored; None where no pictures are wanted.
+        texts: the same, zeros for a sample without a caption; None where no captions are wanted.
         metadata: one a row.
         faults: in the order of the samples.
         started: when, in seconds of the epoch.
-        read_s: seconds spent on reading and decoding.
-        inference_s: seconds spent on, and on waiting for, the model.
+        read_s: seconds spent on getting at bytes.
+        decode_s: seconds spent on decoding and resizing.
+        inference_s: seconds spent on the model.
     """
 
-    images: Rows | None
-    texts: Rows | None
+    images: StoredArray | None
+    texts: StoredArray | None
     metadata: list[MetadataRow]
     faults: list[Fault]
     started: float
     read_s: float
+    decode_s: float
     inference_s: float
 
     @property
@@ -64,7 +66,7 @@ class BatchRows:
 
 @final
 class BatchWorker:
-    """Embeds one batch after the other in an array of its own; every thread has its own worker.
+    """Embeds one batch after the other; every thread has its own worker.
 
     The model always gets a batch as long as its samples: a picture that cannot be read leaves a
     blank there, and its row is dropped. What a picture's row is so depends on the batch's size
@@ -72,122 +74,65 @@ class BatchWorker:
 
     Args:
         embedder: the model.
-        batch_size: the longest batch.
-        with_images: whether pictures are embedded.
-        with_texts: whether captions are embedded.
+        reader: has the pixels; this worker's alone.
+        rows: what is kept.
         turnstile: is entered around the model.
     """
 
     def __init__(
         self,
         embedder: Embedder,
+        reader: AbstractBatchReader,
         *,
-        batch_size: int,
-        with_texts: bool,
+        rows: RowFormat,
         turnstile: AbstractContextManager[Any],
-        with_images: bool = True,
     ) -> None:
-        spec = embedder.card.image
         self._embedder = embedder
-        self._with_images = with_images
-        self._with_texts = with_texts
+        self._reader = reader
+        self._rows = rows
         self._turnstile = turnstile
-        count = batch_size if with_images else 0
-        self._pixels = np.zeros((count, 3, spec.height, spec.width), np.float32)
 
-    def embed(self, samples: Sequence[Sample]) -> BatchRows:
-        """Embed some samples; none is so broken that this raises."""
-        started, begin = time.time(), time.perf_counter()
-        read = self._read(samples) if self._with_images else _read_texts(samples)
-        between = time.perf_counter()
+    def embed(self, samples: Sequence[Sample], *, source_s: float = 0.0) -> BatchRows:
+        """Embed some samples; none is so broken that this raises.
+
+        Args:
+            samples: the batch.
+            source_s: seconds that it took to get at them, which count as reading.
+        """
+        started = time.time()
+        read = self._reader.read(samples)
         with self._turnstile:
-            images = self._encode_images(len(samples), read.kept) if self._with_images else None
-            texts = self._encode_texts(read.metadata) if self._with_texts else None
+            begin = time.perf_counter()
+            images = (
+                self._encode_images(len(samples), read.kept) if self._rows.with_images else None
+            )
+            texts = self._encode_texts(read.metadata) if self._rows.with_texts else None
+            inference_s = time.perf_counter() - begin
         return BatchRows(
             images=images,
             texts=texts,
             metadata=read.metadata,
             faults=read.faults,
             started=started,
-            read_s=between - begin,
-            inference_s=time.perf_counter() - between,
+            read_s=read.read_s + source_s,
+            decode_s=read.decode_s,
+            inference_s=inference_s,
         )
 
-    def _read(self, samples: Sequence[Sample]) -> _Read:
-        read = _Read()
-        for place, sample in enumerate(samples):
-            try:
-                self._pixels[place] = self._read_pixels(sample)
-            except (OSError, ValueError, MemoryError) as error:
-                self._pixels[place] = 0
-                read.faults.append(Fault(sample.name, "image", _reason(error)))
-            else:
-                read.kept.append(place)
-                read.metadata.append(_read_metadata(sample, read.faults))
-        return read
-
-    def _read_pixels(self, sample: Sample) -> Float32[np.ndarray, "3 h w"]:
-        if sample.image is None:
-            raise InputError("has no picture")
-        # The decoder opens files itself: it refuses pipes, folders and what is too large.
-        at = sample.image
-        path = at.path if isinstance(at, Location) else None
-        return self._embedder.read_pixels(path or read_content(at))
-
-    def _encode_images(self, count: int, kept: list[int]) -> Rows:
+    def _encode_images(self, count: int, kept: list[int]) -> StoredArray:
         if not kept:
             return self._blank_rows(0)
-        rows = self._embedder.encoder.encode_images(self._pixels[:count])  # (count, dim)
-        return rows[kept].astype(np.float16)
+        rows = self._embedder.encoder.encode_images(self._reader.pixels[:count])  # (count, dim)
+        return pack_rows(rows[kept], self._rows.store)
 
-    def _encode_texts(self, metadata: list[MetadataRow]) -> Rows:
+    def _encode_texts(self, metadata: list[MetadataRow]) -> StoredArray:
         rows = self._blank_rows(len(metadata))
         captions = {i: row.caption for i, row in enumerate(metadata) if row.caption is not None}
         if captions:
             tokens = self._embedder.tokenizer(list(captions.values()))
-            rows[list(captions)] = self._embedder.encoder.encode_texts(tokens)
+            encoded = self._embedder.encoder.encode_texts(tokens)  # (caption, dim)
+            rows[list(captions)] = pack_rows(encoded, self._rows.store)
         return rows
 
-    def _blank_rows(self, count: int) -> Rows:
-        return np.zeros((count, self._embedder.embedding_dim), np.float16)
-
-
-@dataclass
-class _Read:
-    kept: list[int] = field(default_factory=list)
-    metadata: list[MetadataRow] = field(default_factory=list)
-    faults: list[Fault] = field(default_factory=list)
-
-
-def _read_texts(samples: Sequence[Sample]) -> _Read:
-    """Read captions alone: a sample without one is skipped."""
-    read = _Read()
-    for place, sample in enumerate(samples):
-        faults: list[Fault] = []
-        row = _read_metadata(sample, faults)
-        if row.caption is None and not any(fault.part == "caption" for fault in faults):
-            faults.append(Fault(sample.name, "caption", "has no text"))
-        read.faults += faults
-        if row.caption is not None:
-            read.kept.append(place)
-            read.metadata.append(row)
-    return read
-
-
-def _read_metadata(sample: Sample, faults: list[Fault]) -> MetadataRow:
-    caption, fields = None, {}
-    try:
-        caption = read_caption(sample.caption)
-    except InputError as error:
-        faults.append(Fault(sample.name, "caption", str(error)))
-    try:
-        fields = read_fields(sample.fields)
-    except InputError as error:
-        faults.append(Fault(sample.name, "fields", str(error)))
-    return MetadataRow(sample.name, caption, fields)
-
-
-def _reason(error: Exception) -> str:
-    if isinstance(error, InvalidImageError):
-        return error.reason
-    return str(error) if isinstance(error, InputError) else f"{type(error).__name__}: {error}"
+    def _blank_rows(self, count: int) -> StoredArray:
+        return blank_rows(count, self._embedder.embedding_dim, self._rows.store)

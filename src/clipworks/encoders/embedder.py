@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -11,8 +12,10 @@ import numpy as np
 
 from clipworks.arrays import Embeddings, Pixels
 from clipworks.data.partitions import split_batches
+from clipworks.data.stored_rows import check_width
 from clipworks.encoders.bundle import BundleCard
 from clipworks.encoders.encoder import AbstractEncoder
+from clipworks.encoders.shortened_encoder import ShortenedEncoder
 from clipworks.inputs.decoding import decode_image
 from clipworks.inputs.images import ImageTransform
 from clipworks.inputs.text_tokenizer import TextTokenizer
@@ -58,6 +61,21 @@ class Embedder:
     def fingerprint(self) -> str:
         """Names what decides the numbers; see `clipworks.encoders.bundle`."""
         return self.card.fingerprint
+
+    def shortened(self, dim: int) -> Embedder:
+        """The same model, of whose vectors the first `dim` numbers are kept; 0 for all.
+
+        Only models that were trained for it keep their quality (see `stored_rows.shorten_rows`).
+
+        Raises:
+            SettingsError: the model gives fewer.
+        """
+        width = check_width("fp16", dim, self.embedding_dim)
+        if width == self.embedding_dim:
+            return self
+        card = replace(self.card, embedding_dim=width)
+        encoder = ShortenedEncoder(self.encoder, width)
+        return Embedder(encoder, card, self.tokenizer, num_workers=self._num_workers)
 
     def warm_up(self) -> None:
         """Run the picture tower on one blank, so that the first picture need not wait for it.

@@ -5,7 +5,7 @@ Pictures come from strangers: whatever a file holds, the answer is a picture or 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
@@ -28,6 +28,12 @@ though decoding one from WebP takes five times as much for a moment."""
 MAX_SIDE = 1_000_000
 """The longest side in pixels: to shrink one, Pillow needs some 40 bytes for each pixel of it."""
 
+MAX_FILE_BYTES = 2**30
+"""The largest file that `read_picture_file` reads; no picture that is decoded comes near it."""
+
+LeastSize = Callable[[tuple[int, int]], tuple[int, int]]
+"""From a picture's width and height to the least that are of use: `ImageTransform.least_size`."""
+
 _UNUSABLE_MODES = frozenset({"La"})  # Pillow has no way from them to RGB
 _REASON_LENGTH = 200
 
@@ -37,6 +43,7 @@ def decode_image(
     *,
     name: str | None = None,
     max_pixels: int = MAX_PIXELS,
+    least_size: LeastSize | None = None,
 ) -> Image.Image:
     """Decode a picture; of an animation, its first frame.
 
@@ -47,6 +54,9 @@ def decode_image(
         source: a path, the bytes of a file, or a Pillow picture (which is loaded and returned).
         name: what errors call the picture; by default its path.
         max_pixels: width times height above which the picture is refused, undecoded.
+        least_size: a JPEG may be decoded at a half, a quarter or an eighth of its size, by leaving
+            out the high frequencies of its cosine transform, as long as it is no smaller than
+            this. Its pixels are then not quite those of the whole picture.
 
     Raises:
         InvalidImageError: the picture cannot be read, or must not be.
@@ -56,7 +66,24 @@ def decode_image(
         if isinstance(source, Image.Image):
             return _load(source, label, max_pixels=max_pixels)
         with _open_stream(source, label) as stream:
-            return _decode_stream(stream, label, max_pixels=max_pixels)
+            return _decode_stream(stream, label, max_pixels=max_pixels, least_size=least_size)
+
+
+def read_picture_file(path: Path | str) -> bytes:
+    """Read a picture's file for `decode_image`, with the same errors for what is no file.
+
+    Raises:
+        InvalidImageError: it cannot be read, or is larger than `MAX_FILE_BYTES`.
+    """
+    label = _label(path)
+    with _open_stream(path, label) as stream:
+        try:
+            content = stream.read(MAX_FILE_BYTES + 1)
+        except OSError as error:
+            raise InvalidImageError(label, f"cannot be read: {error.strerror}") from error
+    if len(content) > MAX_FILE_BYTES:
+        raise InvalidImageError(label, f"the file is larger than the limit of {MAX_FILE_BYTES}")
+    return content
 
 
 @contextmanager
@@ -103,7 +130,9 @@ def _open_stream(source: object, label: str) -> BinaryIO:
         raise InvalidImageError(label, f"is not a path: {_one_line(error)}") from error
 
 
-def _decode_stream(stream: BinaryIO, label: str, *, max_pixels: int) -> Image.Image:
+def _decode_stream(
+    stream: BinaryIO, label: str, *, max_pixels: int, least_size: LeastSize | None
+) -> Image.Image:
     prefix = stream.read(PREFIX_BYTES)
     if not prefix:
         raise InvalidImageError(label, "is empty (0 bytes)")
@@ -115,10 +144,22 @@ def _decode_stream(stream: BinaryIO, label: str, *, max_pixels: int) -> Image.Im
         )
     stream.seek(0)
     with _as_our_error(label, format_name):
-        return _load(open_picture(stream, format_name), label, max_pixels=max_pixels)
+        picture = open_picture(stream, format_name)
+        _check_size(picture, label, max_pixels=max_pixels)
+        if least_size is not None and format_name == "JPEG":
+            picture.draft(None, least_size(picture.size))
+        return _load(picture, label, max_pixels=max_pixels)
 
 
 def _load(image: Image.Image, label: str, *, max_pixels: int) -> Image.Image:
+    _check_size(image, label, max_pixels=max_pixels)
+    image.load()
+    if image.mode in _UNUSABLE_MODES:
+        raise InvalidImageError(label, f"its colour mode {image.mode} is not supported")
+    return image
+
+
+def _check_size(image: Image.Image, label: str, *, max_pixels: int) -> None:
     width, height = image.size
     if width < 1 or height < 1:
         raise InvalidImageError(label, f"has no pixels ({width} x {height})")
@@ -128,10 +169,6 @@ def _load(image: Image.Image, label: str, *, max_pixels: int) -> Image.Image:
         )
     if max(width, height) > MAX_SIDE:
         raise InvalidImageError(label, f"{width} x {height}: a side is longer than {MAX_SIDE}")
-    image.load()
-    if image.mode in _UNUSABLE_MODES:
-        raise InvalidImageError(label, f"its colour mode {image.mode} is not supported")
-    return image
 
 
 def _one_line(error: Exception) -> str:

@@ -14,8 +14,10 @@ from PIL import Image
 
 from clipworks.arrays import Pixels
 from clipworks.inputs.orientation import orient
-from clipworks.inputs.resizing import fit
+from clipworks.inputs.resizing import fit, resized_size
 from clipworks.inputs.specs import ImageSpec
+
+_DECODE_MARGIN = 2
 
 
 @final
@@ -37,17 +39,28 @@ class ImageTransform:
     def __call__(self, image: Image.Image) -> Float32[np.ndarray, "3 h w"]:
         """The pixels of one picture that `decode_image` made."""
         pixels = np.empty((3, self.spec.height, self.spec.width), np.float32)
-        self._write(image, pixels)
+        self.write(image, pixels)
         return pixels
+
+    def least_size(self, size: tuple[int, int]) -> tuple[int, int]:
+        """How large a picture of `size` must at least be decoded, whichever way up it is.
+
+        Twice the size that it is resized to, so that the resizing has something to average: with
+        less, embeddings of fine patterns move (docs/benchmarks/embedding.md).
+        """
+        across = resized_size(size, self.spec)
+        down = resized_size((size[1], size[0]), self.spec)
+        return _DECODE_MARGIN * max(across[0], down[1]), _DECODE_MARGIN * max(across[1], down[0])
 
     def batch(self, images: Sequence[Image.Image]) -> Pixels:
         """The pixels of several pictures, in their order."""
         pixels = np.empty((len(images), 3, self.spec.height, self.spec.width), np.float32)
         for image, slot in zip(images, pixels, strict=True):
-            self._write(image, slot)
+            self.write(image, slot)
         return pixels
 
-    def _write(self, image: Image.Image, out: Float32[np.ndarray, "3 h w"]) -> None:
+    def write(self, image: Image.Image, out: Float32[np.ndarray, "3 h w"]) -> None:
+        """Write the pixels of one picture to where they belong in a batch."""
         image = self._prepare(image)
         if self.spec.rgb_conversion == "before_resize":
             image = _to_rgb(image)

@@ -14,6 +14,7 @@ import numpy as np
 from jaxtyping import Int64
 
 from clipworks.arrays import Embeddings
+from clipworks.data.stored_rows import open_stored_rows
 from clipworks.errors import FolderError
 
 BLOCK_ROWS = 16384
@@ -24,14 +25,14 @@ class EmbeddingRows:
     """`.npy` files, memory-mapped, one after the other.
 
     Args:
-        files: in order; each an array [row dim] of float16 or float32.
+        files: in order; each as `clipworks.data.stored_rows` says; rows come as float32.
 
     Raises:
         FolderError: a file is missing, damaged, or not as wide as the others.
     """
 
     def __init__(self, files: Sequence[Path]) -> None:
-        self._parts = [_open_array(path) for path in files]
+        self._parts = [open_stored_rows(path) for path in files]
         widths = {part.shape[1] for part in self._parts if len(part)}
         if len(widths) > 1:
             raise FolderError(
@@ -54,7 +55,7 @@ class EmbeddingRows:
         """Go through all rows, some thousands at a time, as float32 [row dim]."""
         for part in self._parts:
             for start in range(0, len(part), BLOCK_ROWS):
-                yield part[start : start + BLOCK_ROWS].astype(np.float32)
+                yield part[start : start + BLOCK_ROWS]
 
     def sample(self, count: int) -> Embeddings:
         """Draw up to `count` rows evenly at random, the same ones every time."""
@@ -71,17 +72,3 @@ class EmbeddingRows:
             places = part_of == number
             taken[places] = self._parts[number][ids[places] - starts[number]]
         return taken
-
-
-def _open_array(path: Path) -> np.ndarray:
-    try:
-        array = np.load(path, mmap_mode="r", allow_pickle=False)
-    except FileNotFoundError as error:
-        raise FolderError(f"{path} is missing") from error
-    except (ValueError, EOFError, OSError) as error:
-        raise FolderError(f"{path} is damaged: {error}") from error
-    if array.ndim != 2 or array.dtype not in (np.float16, np.float32):
-        raise FolderError(
-            f"{path}: expected float16 [row, dim], got {array.dtype} {list(array.shape)}"
-        )
-    return array

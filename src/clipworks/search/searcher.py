@@ -91,6 +91,8 @@ class Searcher:
             ModelMismatchError: another model made the folder.
         """
         _check_fingerprint(folder, recorded_model(folder), embedder)
+        if manifest := read_manifest(folder):
+            embedder = embedder.shortened(manifest.settings.get("dim", 0))
         opened = open_index(folder, modality)
         if opened.index.size:
             check_model(folder, opened.index.embedding_dim, embedder)

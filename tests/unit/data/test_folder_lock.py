@@ -6,6 +6,7 @@ import threading
 import pytest
 
 from clipworks.data.folder_lock import LOCK_FILE, hold_folder
+from clipworks.data.shard import Shard
 from clipworks.errors import FolderError
 
 
@@ -60,3 +61,25 @@ def test_many_that_try_at_once_never_hold_it_together(tmp_path):
         thread.join()
     assert worst == 1
     assert held > 0
+
+
+def test_shards_hold_a_folder_together_and_each_itself_alone(tmp_path):
+    first, second, other = Shard(0, 2), Shard(1, 2), Shard(0, 3)
+    with hold_folder(tmp_path, first):
+        with hold_folder(tmp_path, second):
+            for refused in (first, second, other, None):
+                with pytest.raises(FolderError, match="in use"), hold_folder(tmp_path, refused):
+                    pass
+        with pytest.raises(FolderError, match="in use"), hold_folder(tmp_path):
+            pass
+        with hold_folder(tmp_path, second):
+            pass
+    assert list(tmp_path.iterdir()) == []
+    with hold_folder(tmp_path), pytest.raises(FolderError), hold_folder(tmp_path, first):
+        pass
+
+
+def test_what_a_dead_shard_left_does_not_count(tmp_path):
+    (tmp_path / ".lock.0-of-2").touch()
+    with hold_folder(tmp_path, Shard(1, 3)):
+        assert not (tmp_path / ".lock.0-of-2").exists()

@@ -1,30 +1,26 @@
+import time
 from concurrent.futures import ThreadPoolExecutor
-from types import SimpleNamespace
 
 import pytest
 
 from clipworks.data.partitions import get_partition
 from clipworks.data.samples import Sample
+from clipworks.data.sources.source import AbstractPartition
 from clipworks.embed.batch_feed import BatchFeed, Gathering
-from clipworks.embed.embed_settings import EmbedSettings
 
 
 @pytest.fixture
-def job():
+def partitions():
     samples = [Sample(str(n)) for n in range(20)]
-    return SimpleNamespace(
-        settings=EmbedSettings(batch_size=3, partition_size=8),
-        pending=[0, 2],
-        source=SimpleNamespace(partition=lambda number: get_partition(samples, 8, number)),
-    )
+    return [get_partition(samples, 8, number) for number in (0, 2)]
 
 
 def names(task):
     return "".join(sample.name + " " for sample in task.samples)
 
 
-def test_gives_the_pending_partitions_batches_in_order(job):
-    tasks = list(BatchFeed(job))
+def test_gives_the_pending_partitions_batches_in_order(partitions):
+    tasks = list(BatchFeed(partitions, 3))
     assert [(t.gathering.number, t.place, names(t)) for t in tasks] == [
         (0, 0, "0 1 2 "),
         (0, 1, "3 4 5 "),
@@ -35,17 +31,15 @@ def test_gives_the_pending_partitions_batches_in_order(job):
     assert tasks[0].gathering is tasks[2].gathering
 
 
-def test_gives_every_batch_to_one_thread_only(job):
-    job.settings = EmbedSettings(batch_size=1, partition_size=8)
-    feed = BatchFeed(job)
+def test_gives_every_batch_to_one_thread_only(partitions):
+    feed = BatchFeed(partitions, 1)
     with ThreadPoolExecutor(4) as threads:
         taken = [names(t) for part in threads.map(list, [feed] * 4) for t in part]
     assert sorted(taken) == sorted(f"{n} " for n in [*range(8), *range(16, 20)])
 
 
-def test_an_empty_partition_is_one_batch_without_samples(job):
-    job.source = SimpleNamespace(partition=lambda number: get_partition([], 8, number))
-    tasks = list(BatchFeed(job))
+def test_an_empty_partition_is_one_batch_without_samples():
+    tasks = list(BatchFeed([get_partition([], 8, 0), get_partition([], 8, 2)], 3))
     assert [(task.gathering.number, task.place, names(task)) for task in tasks] == [
         (0, 0, ""),
         (2, 0, ""),
@@ -53,8 +47,8 @@ def test_an_empty_partition_is_one_batch_without_samples(job):
     assert tasks[0].gathering.add(0, "a") == ["a"]
 
 
-def test_gives_nothing_after_a_stop(job):
-    feed = BatchFeed(job)
+def test_gives_nothing_after_a_stop(partitions):
+    feed = BatchFeed(partitions, 3)
     tasks = iter(feed)
     next(tasks)
     feed.stop()
@@ -67,3 +61,16 @@ def test_gathers_batches_in_whatever_order_they_come():
     assert gathering.add(0, "a") is None
     gathering.expect(3)
     assert gathering.add(1, "b") == ["a", "b", "c"]
+
+
+def test_the_time_that_a_source_takes_is_noted():
+    class SlowPartition(AbstractPartition):
+        number = 0
+
+        def samples(self):
+            for n in range(4):
+                time.sleep(0.01)
+                yield Sample(str(n))
+
+    tasks = list(BatchFeed([SlowPartition()], 2))
+    assert all(task.source_s >= 0.02 for task in tasks)

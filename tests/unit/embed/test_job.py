@@ -1,10 +1,13 @@
 import importlib
 import os
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from clipworks.data.embedding_folder import write_manifest
+from clipworks.data.shard import Shard
 from clipworks.data.sources.folder_source import FolderSource
 from clipworks.embed.embed_settings import EmbedSettings
 from clipworks.embed.job import explaining_storage, open_job
@@ -156,3 +159,33 @@ def test_a_full_disk_is_one_line():
     message = r"^out cannot be written: No space left on device: when that is mended"
     with pytest.raises(FolderError, match=message), explaining_storage(Path("out")):
         raise OSError(28, "No space left on device")
+
+
+def test_a_shard_has_its_share_and_sweeps_up_no_others(pictures, tmp_path):
+    settings = EmbedSettings(batch_size=2, partition_size=1)
+    source, out = FolderSource(pictures, partition_size=1), tmp_path / "out"
+    with open_job(source, out, colour_card(), settings, shard=Shard(0, 2)) as job:
+        assert job.pending == [0, 2, 4]
+        (out / "img_emb").mkdir()
+        mine, theirs = (out / f"img_emb/.img_emb_{n}.npy.0a1b2c3d.part" for n in (2, 3))
+        mine.touch()
+        theirs.touch()
+        with open_job(source, out, colour_card(), settings, shard=Shard(1, 2)) as other:
+            assert other.pending == [1, 3]
+        assert (mine.exists(), theirs.exists()) == (True, False)
+
+
+def test_what_is_kept_decides_and_older_folders_have_halves(pictures, tmp_path):
+    job = begin(pictures, tmp_path / "out", store="int8", dim=4)
+    assert job.manifest.embedding_dim == 4
+    with pytest.raises(SettingsError, match="begun with store int8, not fp16"):
+        begin(pictures, tmp_path / "out", dim=4)
+    with pytest.raises(SettingsError, match="dim 9: the model gives 8"):
+        begin(pictures, tmp_path / "wide", dim=9)
+    older = begin(pictures, tmp_path / "older").manifest
+    write_manifest(
+        tmp_path / "older", replace(older, settings={"batch_size": 2, "partition_size": 2})
+    )
+    begin(pictures, tmp_path / "older")
+    with pytest.raises(SettingsError, match="begun with decode exact, not fast"):
+        begin(pictures, tmp_path / "older", fast_decode=True)

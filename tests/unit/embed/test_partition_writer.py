@@ -5,8 +5,9 @@ import pyarrow.parquet as pq
 
 from clipworks.data.columns import MetadataRow
 from clipworks.data.embedding_folder import partition_files
+from clipworks.embed.batch_reader import Fault
 from clipworks.embed.partition_writer import write_partition
-from clipworks.embed.worker import BatchRows, Fault
+from clipworks.embed.worker import BatchRows
 from tests.support.folder_bytes import TIMES, folder_bytes
 
 
@@ -19,6 +20,7 @@ def batch(start, count, *, faults=(), texts=True):
         faults=list(faults),
         started=100.0 + start,
         read_s=1.0,
+        decode_s=0.5,
         inference_s=2.0,
     )
 
@@ -36,7 +38,8 @@ def test_writes_the_batches_as_one_partition(tmp_path):
     record = json.loads(files.stats.read_text())
     assert set(record) == TIMES | {"sample_count", "skipped_count", "incomplete_count"}
     assert record["start_time"] == 100.0
-    assert (record["read_duration"], record["inference_duration"]) == (2.0, 4.0)
+    assert (record["read_duration"], record["inference_duration"]) == (3.0, 4.0)
+    assert record["decode_duration"] == 1.0
     assert record["sample_count"] == 5
     assert sorted(folder_bytes(tmp_path)) == [
         "img_emb/img_emb_03.npy",

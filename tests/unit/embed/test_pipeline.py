@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from clipworks.data.sources.folder_source import FolderSource
-from clipworks.embed import pipeline
+from clipworks.embed import batch_reader, pipeline
 from clipworks.embed.embed_settings import EmbedSettings
 from clipworks.embed.job import open_job
 from clipworks.embed.outcome import EmbedProgress
@@ -156,12 +156,12 @@ def test_an_interrupt_stops_the_threads_before_the_folder_is_let_go(pictures, tm
 def test_one_worker_reads_while_another_is_in_the_model(pictures, tmp_path, monkeypatch):
     """The first pass through the model lasts until somebody begins to read."""
     embedder = colour_embedder()
-    read, encode = embedder.read_pixels, ColourEncoder.encode_images
+    read, encode = batch_reader.decode_image, ColourEncoder.encode_images
     first, read_begun = threading.Semaphore(1), threading.Event()
 
-    def read_and_tell(source):
+    def read_and_tell(source, **options):
         read_begun.set()
-        return read(source)
+        return read(source, **options)
 
     def encode_and_wait(self, pixels):
         if first.acquire(blocking=False):
@@ -169,7 +169,7 @@ def test_one_worker_reads_while_another_is_in_the_model(pictures, tmp_path, monk
             assert read_begun.wait(30)
         return encode(self, pixels)
 
-    embedder.read_pixels = read_and_tell
+    monkeypatch.setattr(batch_reader, "decode_image", read_and_tell)
     monkeypatch.setattr(ColourEncoder, "encode_images", encode_and_wait)
     embed_folder(pictures, tmp_path / "out", embedder, settings=SETTINGS)
 

@@ -5,7 +5,9 @@ import pytest
 
 from clipworks.data.contents import Location
 from clipworks.data.samples import Sample
-from clipworks.embed.worker import BatchWorker, Fault
+from clipworks.data.stored_rows import unpack_rows
+from clipworks.embed.batch_reader import Fault, SampleDecoder, ThreadReader
+from clipworks.embed.worker import BatchWorker, RowFormat
 from tests.support.colours import DIM, colour_embedder
 from tests.support.pictures import BREAKAGES, save
 
@@ -34,8 +36,9 @@ def embedder():
 
 
 def make_worker(embedder, *, batch_size=4, with_texts=False):
+    reader = ThreadReader(SampleDecoder(embedder.card.image, fast=False), batch_size)
     return BatchWorker(
-        embedder, batch_size=batch_size, with_texts=with_texts, turnstile=threading.Lock()
+        embedder, reader, rows=RowFormat(with_texts=with_texts), turnstile=threading.Lock()
     )
 
 
@@ -148,6 +151,25 @@ def test_the_model_is_entered_through_the_turnstile(tmp_path, embedder):
         return inner(pixels)
 
     embedder.encoder.encode_images = encode
-    worker = BatchWorker(embedder, batch_size=2, with_texts=False, turnstile=turnstile)
+    reader = ThreadReader(SampleDecoder(embedder.card.image, fast=False), 2)
+    worker = BatchWorker(embedder, reader, rows=RowFormat(), turnstile=turnstile)
     worker.embed([picture(tmp_path, 0)])
     assert not turnstile.locked()
+
+
+def test_rows_are_shortened_and_stored_as_asked(tmp_path, embedder):
+    samples = [picture(tmp_path, n) for n in range(3)]
+    reader = ThreadReader(SampleDecoder(embedder.card.image, fast=False), 4)
+    worker = BatchWorker(
+        embedder.shortened(4),
+        reader,
+        rows=RowFormat(with_texts=True, store="int8"),
+        turnstile=threading.Lock(),
+    )
+    rows = worker.embed(samples)
+    whole = embedder.embed_images([s.name for s in samples])[:, :4]
+    expected = whole / np.linalg.norm(whole, axis=1, keepdims=True)
+    assert rows.images.dtype == rows.texts.dtype == np.int8
+    assert rows.texts.shape == (3, 4)
+    assert not rows.texts.any()
+    assert np.allclose(unpack_rows(rows.images), expected, atol=0.01)

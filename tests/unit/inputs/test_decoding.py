@@ -11,9 +11,11 @@ import pytest
 from PIL import Image
 
 from clipworks.errors import InvalidImageError
-from clipworks.inputs.decoding import MAX_SIDE, decode_image
+from clipworks.inputs import decoding
+from clipworks.inputs.decoding import MAX_SIDE, decode_image, read_picture_file
 from clipworks.inputs.images import ImageTransform
 from clipworks.inputs.specs import ImageSpec
+from tests.support.pictures import jpeg_bytes, png_bytes
 from tests.unit.inputs.pictures import all_formats, encode, noise, png, png_chunk
 
 FILES = all_formats()
@@ -222,3 +224,45 @@ def test_a_mode_without_a_way_to_rgb_is_refused():
 def test_broken_exif_does_not_matter():
     content = encode(noise(), "JPEG", exif=b"Exif\0\0II*\0\x08\0\0\0\xff\xff\x12\x01")
     assert decode_image(content).size == (20, 14)
+
+
+@pytest.mark.parametrize(
+    ("size", "least", "expected"),
+    [
+        ((1600, 1200), (400, 300), (400, 300)),
+        ((1600, 1200), (401, 300), (800, 600)),
+        ((1601, 1203), (100, 75), (201, 151)),
+        ((1600, 1200), (1600, 10), (1600, 1200)),
+    ],
+)
+def test_a_jpeg_may_be_decoded_at_reduced_scale_but_no_smaller_than_asked(size, least, expected):
+    content = jpeg_bytes(size=size)
+    assert decode_image(content).size == size
+    decoded = decode_image(content, least_size=lambda given: least if given == size else None)
+    assert decoded.size == expected
+
+
+def test_only_jpegs_have_a_reduced_scale():
+    content = png_bytes()
+    decoded = decode_image(content, least_size=lambda size: (1, 1))
+    assert decoded.size == decode_image(content).size
+
+
+def test_bombs_are_refused_at_reduced_scale_too():
+    with pytest.raises(InvalidImageError, match="more than the limit"):
+        decode_image(
+            jpeg_bytes(size=(640, 480)), max_pixels=100_000, least_size=lambda size: (8, 8)
+        )
+
+
+def test_a_file_that_is_read_whole_decodes_to_the_same(tmp_path, monkeypatch):
+    path = tmp_path / "a.jpg"
+    path.write_bytes(jpeg_bytes())
+    content = read_picture_file(path)
+    assert content == jpeg_bytes()
+    monkeypatch.setattr(decoding, "MAX_FILE_BYTES", 100)
+    with pytest.raises(InvalidImageError, match="larger than the limit of 100"):
+        read_picture_file(path)
+    for odd, reason in ((tmp_path, "is not a file"), (tmp_path / "b", "no such file")):
+        with pytest.raises(InvalidImageError, match=reason):
+            read_picture_file(odd)

@@ -230,3 +230,21 @@ class TestTransformers:
         for file in files:
             image = decode_image(GOLDEN / file)
             assert not np.array_equal(ours(image.copy()), theirs(image)), file
+
+
+@pytest.mark.parametrize(
+    ("resize", "size", "expected"),
+    [
+        ("shortest", (1600, 1200), (596, 448)),
+        ("shortest", (1200, 1600), (448, 596)),
+        ("longest", (1600, 1200), (448, 336)),
+        ("squash", (1600, 1200), (448, 448)),
+    ],
+)
+def test_a_picture_is_decoded_at_twice_its_size_at_least(resize, size, expected):
+    assert ImageTransform(ImageSpec(224, 224, resize=resize)).least_size(size) == expected
+
+
+def test_the_least_size_is_enough_whichever_way_up_the_picture_is():
+    transform = ImageTransform(ImageSpec(height=200, width=100, resize="squash"))
+    assert transform.least_size((1600, 1200)) == (400, 400)

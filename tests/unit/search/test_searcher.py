@@ -3,6 +3,8 @@ import json
 import numpy as np
 import pytest
 
+from clipworks.embed.embed_settings import EmbedSettings
+from clipworks.embed.pipeline import embed_folder
 from clipworks.errors import (
     FolderError,
     InputError,
@@ -14,6 +16,7 @@ from clipworks.errors import (
 from clipworks.search.build import BuildOrder, build_index
 from clipworks.search.searcher import Hit, RecordedModel, Searcher, recorded_model
 from tests.support.colours import (
+    COLOURS,
     DIM,
     colour_embedder,
     colour_folder,
@@ -181,3 +184,17 @@ def test_a_hit_becomes_json_whatever_the_columns_hold():
         "d": {"e": 2.5},
         "f": True,
     }
+
+
+@pytest.mark.parametrize("store", ["fp16", "int8"])
+def test_a_query_is_cut_short_as_the_rows_are(tmp_path, store):
+    pictures, out = tmp_path / "pictures", tmp_path / "out"
+    for name in COLOURS:
+        save_picture(pictures / f"{name}.png", name)
+    embed_folder(pictures, out, colour_embedder(), settings=EmbedSettings(store=store, dim=4))
+    searcher = Searcher.open(out, colour_embedder())
+    assert searcher.index.embedding_dim == 4
+    for name in COLOURS:
+        hit = searcher.search_image(pictures / f"{name}.png", k=1)[0]
+        assert hit.image_path == str(pictures / f"{name}.png")
+        assert hit.similarity > 0.999

@@ -1,0 +1,109 @@
+"""Ray: one actor a seat, on this machine or on a cluster.
+
+`RAY_ADDRESS` names a cluster (`auto` for the one that this machine belongs to); without it Ray is
+started here. Each actor has one GPU where the model runs on one.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from typing import Any, final
+
+from clipworks.data.sources.source import AbstractPartition
+from clipworks.embed.executors.executor import AbstractExecutor, ExecutorOptions, WorkerLostError
+from clipworks.embed.partition_worker import PartitionWorker
+from clipworks.embed.stages import Tally
+from clipworks.embed.work_order import WorkOrder
+from clipworks.extras import require
+
+_LOCAL_STORE_BYTES = 512 * 2**20  # partitions are small, and their results smaller
+
+
+@final
+class RayExecutor(AbstractExecutor):
+    """Actors, started when their seat has its first partition.
+
+    Args:
+        options: `num_tasks` 0 is one actor a GPU of the cluster, or one a node on CPUs.
+
+    Raises:
+        MissingExtraError: Ray is not installed.
+    """
+
+    def __init__(self, options: ExecutorOptions) -> None:
+        self._ray: Any = require("ray", "--executor ray")
+        self._started = not self._ray.is_initialized()
+        if self._started:
+            _start(self._ray)
+        resources = self._ray.cluster_resources()
+        needs_gpu = options.order.needs_gpu
+        nodes = sum(node["Alive"] for node in self._ray.nodes())
+        self._num_tasks = options.num_tasks or int(resources.get("GPU", 0) if needs_gpu else nodes)
+        self._num_tasks = max(1, self._num_tasks)
+        cores = max(1, int(resources.get("CPU", 1)) // self._num_tasks)
+        self._order = options.order.for_cores(cores)
+        self._actor = self._ray.remote(
+            num_cpus=cores, num_gpus=1 if needs_gpu else 0, max_restarts=0
+        )(_Worker)
+        self._actors: dict[int, Any] = {}
+
+    @property
+    def num_tasks(self) -> int:
+        """Actors."""
+        return self._num_tasks
+
+    def make(self, seat: int, partition: AbstractPartition) -> Tally:
+        """Have a partition made by the seat's actor."""
+        if seat not in self._actors:
+            self._actors[seat] = self._actor.remote(self._order)
+        try:
+            succeeded, answer = self._ray.get(self._actors[seat].make.remote(partition))
+        except self._ray.exceptions.RayError as error:
+            self._ray.kill(self._actors.pop(seat))
+            raise WorkerLostError(f"Ray lost its actor ({type(error).__name__})") from error
+        if not succeeded:
+            raise answer
+        return answer
+
+    def stop(self) -> None:
+        """Kill the actors."""
+        for actor in list(self._actors.values()):
+            self._ray.kill(actor)
+
+    def close(self) -> None:
+        """Let go of the actors, and of Ray where it was started for us."""
+        self.stop()
+        self._actors.clear()
+        if self._started:
+            self._ray.shutdown()
+
+
+@final
+class _Worker:
+    """An actor's class: it opens the model with its first partition, where errors can be told."""
+
+    def __init__(self, order: WorkOrder) -> None:
+        self._order = order
+        self._worker: PartitionWorker | None = None
+
+    def make(self, partition: AbstractPartition) -> tuple[bool, Tally | Exception]:
+        try:
+            self._worker = self._worker or PartitionWorker(self._order)
+            return True, self._worker(partition)
+        except Exception as error:  # noqa: BLE001 - the process's border: it is raised there
+            return False, error
+
+
+def _start(ray: Any) -> None:  # noqa: ANN401 - the module
+    """Join the cluster that is named, or start one here; stdout stays ours."""
+    quiet = {"logging_level": logging.ERROR, "log_to_driver": False}
+    if os.environ.get("RAY_ADDRESS"):
+        ray.init(**quiet)
+        return
+    ray.init(
+        address="local",
+        include_dashboard=False,
+        object_store_memory=_LOCAL_STORE_BYTES,
+        **quiet,
+    )
