@@ -152,7 +152,7 @@ class _TowerQuantizer:
         self._title = title
         self._tell = tell
         self._method = method
-        self._end_id = source.card.text.end_id
+        self._card = source.card
         self._batches = [examples[i : i + _BATCH] for i in range(0, len(examples), _BATCH)]
         self._reference = self._embed(path)
         self._layers = [layer.name for layer in linear_layers(self._read())]
@@ -228,7 +228,8 @@ class _TowerQuantizer:
             path,
             providers=["CPUExecutionProvider"],
             num_threads=count_cores(),
-            end_id=self._end_id,
+            end_id=self._card.mask_end_id,
+            pooled=self._card.pools_into_space,
         )
         return np.concatenate([normalize_rows(graph(batch)) for batch in self._batches])
 
