@@ -72,7 +72,6 @@ def main() -> None:
         listed_again=listed_again,
     )
     tags, left_out = leave_out_copies(all_tags)
-    left_out |= additions["unread_exports"]["repositories"]
     architectures = {
         tag.architecture: describe_architecture(tag.architecture, tag.config, sources)
         for tag in tags
@@ -195,6 +194,7 @@ def find_ready_export(tag: Tag, layouts: Fields, left_out: dict[str, str]) -> Fi
 def add_models(architectures: dict[str, Fields], entries: list[Fields], sources: Sources) -> None:
     """Append the models that open_clip's table does not have."""
     known = {entry["name"]: entry for entry in entries}
+    exports = sources.additions["ready_exports"]["transformers"]["repositories"]
     for model in sources.additions["models"]:
         like = architectures[model["like"]]
         family = model.get("family", like["family"])
@@ -203,6 +203,7 @@ def add_models(architectures: dict[str, Fields], entries: list[Fields], sources:
             architecture = model["name"]
             architectures[architecture] = lengthen(like, model)
         licence = find_licence(model["name"], "", family, sources.additions["licences"])
+        export = exports.get(model["name"])
         twin = known[model["figures_of"]] if model["figures_of"] else None
         entries.append(
             {
@@ -216,7 +217,7 @@ def add_models(architectures: dict[str, Fields], entries: list[Fields], sources:
                 "preprocessing": preprocessing_of(model["layout"]),
                 "licence": licence.get("licence"),
                 "attribution": licence.get("attribution"),
-                "ready_export": None,
+                "ready_export": export and {"repository": export, "layout": "transformers"},
                 "published": twin["published"]
                 if twin
                 else sources.other_figures.get(model["name"]),

@@ -52,6 +52,32 @@ def transformers_export(entry: CatalogEntry) -> dict[str, bytes]:
     }
 
 
+def siglip_export(entry: CatalogEntry, tokenizer: bytes, *, masked: bool) -> dict[str, bytes]:
+    """As Transformers.js has SigLIP: the embedding is called after its pooling."""
+    side = entry.image.height
+    settings = {
+        "image_processor_type": "SiglipImageProcessor", "do_resize": True, "resample": 3,
+        "size": {"height": side, "width": side}, "image_mean": [0.5] * 3, "image_std": [0.5] * 3,
+    }  # fmt: skip
+    names = ("pixel_values", "pooler_output")
+    second = "last_hidden_state"
+    return {
+        "config.json": b"{}",
+        "preprocessor_config.json": json.dumps(settings).encode(),
+        "tokenizer.json": tokenizer,
+        "tokenizer_config.json": b'{"pad_token": "</s>"}',
+        "onnx/vision_model.onnx": image_graph(entry, "batch", names, second=second),
+        "onnx/text_model.onnx": text_graph(
+            entry,
+            "batch",
+            ("input_ids", "pooler_output"),
+            TensorProto.INT64,
+            masked=masked,
+            second=second,
+        ),
+    }
+
+
 def image_graph(
     entry: CatalogEntry, batch: int | str, names: tuple[str, str], *, second: str | None = None
 ) -> bytes:
@@ -78,6 +104,7 @@ def text_graph(
     dtype: int,
     *,
     masked: bool = False,
+    second: str | None = None,
 ) -> bytes:
     """Token ids as numbers, those under the mask, times a matrix."""
     tokens, embedding = names
@@ -99,6 +126,9 @@ def text_graph(
         "matrix": _matrix(context, entry.embedding_dim),
     }
     outputs = [_value(embedding, TensorProto.FLOAT, [batch, entry.embedding_dim])]
+    if second:
+        nodes.append(helper.make_node("Identity", ["small"], [second]))
+        outputs.insert(0, _value(second, TensorProto.FLOAT, [batch, context]))
     return _model(nodes, inputs, outputs, constants)
 
 

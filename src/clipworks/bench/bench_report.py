@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import csv
 import statistics
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -41,6 +41,7 @@ class BenchRow:
         min_cosine: the lowest cosine of a row to the reference's row; None without a reference of
             the same width.
         mean_cosine: the mean one.
+        accuracy: zero-shot, 0..1, of both towers at any batch size; None without labels.
         error: why it could not be measured; all figures are 0 then.
     """
 
@@ -60,16 +61,25 @@ class BenchRow:
     peak_memory_bytes: int = 0
     min_cosine: float | None = None
     mean_cosine: float | None = None
+    accuracy: float | None = None
     error: str = ""
 
 
-def make_report(results: Sequence[HeatResults]) -> list[BenchRow]:
-    """Sum up the rounds; the first heat of each tower is the reference of speed and accuracy."""
+def make_report(
+    results: Sequence[HeatResults], accuracies: Mapping[str, float] | None = None
+) -> list[BenchRow]:
+    """Sum up the rounds; the first heat of each tower is the reference of speed and accuracy.
+
+    Args:
+        results: of every heat.
+        accuracies: by the contenders' labels, where the pictures have labels.
+    """
     rows = []
     for one in results:
         same_tower = [r for r in results if r.heat.tower == one.heat.tower]
         same_size = [r for r in same_tower if r.heat.batch_size == one.heat.batch_size]
-        rows.append(_sum_up(one, pace_of=same_size[0], exact=same_tower[0]))
+        row = _sum_up(one, pace_of=same_size[0], exact=same_tower[0])
+        rows.append(replace(row, accuracy=(accuracies or {}).get(one.heat.contender.label)))
     return rows
 
 

@@ -36,7 +36,11 @@ Seconds = Annotated[float, typer.Option(min=0.0, help="Of measuring, each time."
 Rounds = Annotated[int, typer.Option(min=1, help="How often all take their turn.")]
 Threads = Annotated[int, typer.Option(min=0, help="Of a forward pass; 0: the backend's choice.")]
 Pictures = Annotated[
-    Path | None, typer.Option(help="A folder; by default the demo's.", show_default=False)
+    Path | None,
+    typer.Option(
+        help="A folder; by default the demo's. Subfolders' names are labels, for accuracy.",
+        show_default=False,
+    ),
 ]
 Out = Annotated[
     Path | None,
@@ -49,6 +53,7 @@ _TOWERS: dict[str, tuple[Tower, ...]] = {
     "both": ("image", "text"),
 }
 _MOST_PICTURES = 64
+_MOST_LABELLED = 512
 
 
 def bench(
@@ -85,7 +90,8 @@ def bench(
             for name in _TOWERS[tower]
             for heat in _make_heats(pairs, name, sizes, paths, Path(scratch))
         ]
-        rows = make_report(_run(heats, rounds, seconds, threads))
+        accuracies = _measure_accuracy(pairs, pictures)
+        rows = make_report(_run(heats, rounds, seconds, threads), accuracies)
     _show(rows, json=json)
     if out:
         _write(rows, out)
@@ -159,6 +165,27 @@ def _run(heats: Sequence[Heat], rounds: int, seconds: float, threads: int) -> li
         return run_rounds(heats, num_rounds=rounds, seconds=seconds, num_threads=threads, tell=tell)
 
 
+def _measure_accuracy(
+    pairs: Sequence[tuple[Bundle, Contender]], folder: Path | None
+) -> dict[str, float]:
+    """Where the folder's pictures have labels; first, since a picture may be unreadable."""
+    from clipworks.bench.labelled_accuracy import measure_accuracy
+    from clipworks.cli.console import progress_bar
+    from clipworks.export.probe_inputs import folder_probes
+
+    inputs = folder_probes(folder, most=_MOST_LABELLED) if folder else None
+    if inputs is None or inputs.truth is None:
+        return {}
+    with progress_bar() as bar:
+        task = bar.add_task("accuracy", total=len(pairs), rate="")
+        started = iter(range(len(pairs)))
+        return measure_accuracy(
+            pairs,
+            inputs,
+            tell=lambda who: bar.update(task, completed=next(started), rate=who.label),
+        )
+
+
 def _show(rows: Sequence[BenchRow], *, json: bool) -> None:
     from dataclasses import asdict
 
@@ -202,6 +229,7 @@ def results_table(rows: Sequence[BenchRow]) -> Table:
         "load s",
         "MB",
         "cosine",
+        *(["accuracy"] if any(row.accuracy is not None for row in rows) else []),
     ):
         table.add_column(name, justify="right", no_wrap=True)
     for number, row in enumerate(rows):
@@ -219,6 +247,7 @@ def _figures(row: BenchRow) -> list[str]:
         f"{row.load_s:.2f}",
         f"{row.peak_memory_bytes / 1e6:,.0f}",
         "" if row.min_cosine is None else f"{row.min_cosine:.5f}",
+        *([] if row.accuracy is None else [f"{row.accuracy:.1%}"]),
     ]
 
 

@@ -51,6 +51,13 @@ Tokenizer = Annotated[
 Activation = Annotated[
     str | None, typer.Option(help="gelu, quick_gelu or gelu_tanh, where no file says.")
 ]
+Hint = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="What no file says, again and again: --hint text_heads=8 --hint causal=true.",
+        metavar="NAME=VALUE", show_default=False,
+    ),
+]  # fmt: skip
 Preset = Annotated[
     str | None, typer.Option(help="Preprocessing, where no file says: openai, imagenet or siglip.")
 ]
@@ -67,6 +74,7 @@ def convert(
     config: Config = None,
     tokenizer: Tokenizer = None,
     activation: Activation = None,
+    hint: Hint = None,
     preset: Preset = None,
     overwrite: Overwrite = False,
     json: Json = False,
@@ -80,14 +88,15 @@ def convert(
 
     require("torch", "clipworks convert")
     from clipworks.export.conversion import ConversionSettings, convert_checkpoint
-    from clipworks.models.facts import CheckpointHints
+    from clipworks.models.hint_words import read_hints
     from clipworks.models.tensor_files import read_json
 
+    words = [*(hint or []), *([f"activation={activation}"] if activation else [])]
     settings = ConversionSettings(
         name=name,
         precision=precision,
         config=read_json(config) if config else None,
-        hints=CheckpointHints(activation=activation),  # pyright: ignore[reportArgumentType]
+        hints=read_hints(words),
         preset=preset,
         tokenizer=tokenizer,
         overwrite=overwrite,

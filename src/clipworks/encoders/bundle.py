@@ -25,6 +25,8 @@ TOKENIZER_FILE = "tokenizer.json"
 WEIGHTS_FILE = "weights.safetensors"
 NOTICE_FILE = "NOTICE.md"
 
+SIGLIP_FAMILIES = ("siglip", "siglip2")
+
 
 @dataclass(frozen=True)
 class Verification:
@@ -94,6 +96,19 @@ class BundleCard:
     files: dict[str, str] | None = None
     verified: tuple[Verification, ...] = ()
     format_version: int = FORMAT_VERSION
+
+    @property
+    def pools_into_space(self) -> bool:
+        """Whether what a tower pools is the embedding: SigLIP's towers have no projection.
+
+        They attend to their padding, too.
+        """
+        return self.family in SIGLIP_FAMILIES
+
+    @property
+    def mask_end_id(self) -> int | None:
+        """The token behind which an attention mask hides the rest, for graphs that take one."""
+        return None if self.pools_into_space else self.text.end_id
 
     def to_json(self) -> dict[str, Any]:
         """Plain values for `bundle.json`."""

@@ -20,6 +20,7 @@ from clipworks.errors import BundleError
 
 MASK = "attention_mask"
 _EMBEDDING_NAMES = ("embedding", "embeddings", "image_embeds", "text_embeds")
+_POOLED_NAME = "pooler_output"
 
 Feeds = dict[str, np.ndarray]
 """Arrays by the names of a graph's inputs."""
@@ -51,8 +52,22 @@ class GraphSignature:
     output: str
 
     @classmethod
-    def find(cls, path: Path, inputs: Mapping[str, GraphInput], outputs: Sequence[str]) -> Self:
+    def find(
+        cls,
+        path: Path,
+        inputs: Mapping[str, GraphInput],
+        outputs: Sequence[str],
+        *,
+        pooled: bool = False,
+    ) -> Self:
         """Tell the inputs and outputs of a graph apart.
+
+        Args:
+            path: of the graph, for messages.
+            inputs: by name.
+            outputs: their names.
+            pooled: whether what the tower pools is the embedding, as in SigLIP, which has no
+                projection; in a CLIP of transformers it is another vector.
 
         Raises:
             BundleError: it takes or gives what no bundle's graph does.
@@ -61,7 +76,7 @@ class GraphSignature:
         if len(others) != 1:
             raise BundleError(f"{path} takes {', '.join(others)}: expected one input, and a mask")
         ((name, only),) = others.items()
-        return cls(path, name, only, inputs.get(MASK), _find_embedding(path, outputs))
+        return cls(path, name, only, inputs.get(MASK), _find_embedding(path, outputs, pooled))
 
     def run(
         self,
@@ -99,17 +114,18 @@ class GraphSignature:
             yield feeds
 
 
-def _find_embedding(path: Path, outputs: Sequence[str]) -> str:
+def _find_embedding(path: Path, outputs: Sequence[str], pooled: bool) -> str:
     """The output that is the embedding: an only one, or the one that is named so.
 
     Not by its shape: a tower's pooled vector before the projection often has the same.
     """
-    named = [name for name in outputs if name in _EMBEDDING_NAMES]
+    names = (*_EMBEDDING_NAMES, _POOLED_NAME) if pooled else _EMBEDDING_NAMES
+    named = [name for name in outputs if name in names]
     found = outputs if len(outputs) == 1 else named
     if len(found) != 1:
         raise BundleError(
             f"{path} gives {', '.join(outputs)}: expected one output, or one named "
-            f"{', '.join(_EMBEDDING_NAMES)}"
+            f"{', '.join(names)}"
         )
     return found[0]
 

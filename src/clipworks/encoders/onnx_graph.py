@@ -36,6 +36,7 @@ class OnnxGraph:
         providers: of ONNX Runtime, the best first.
         num_threads: of one forward pass.
         end_id: the token after which an attention mask hides the rest, for graphs that take one.
+        pooled: whether what the tower pools is the embedding.
 
     Raises:
         BundleError: it cannot be loaded, or takes or gives what no bundle's graph does.
@@ -48,12 +49,13 @@ class OnnxGraph:
         providers: list[Provider],
         num_threads: int,
         end_id: int | None = None,
+        pooled: bool = False,
     ) -> None:
         self._end_id = end_id
         self._session = _open(path, providers, num_threads)
         inputs = {one.name: _describe(one) for one in self._session.get_inputs()}
         outputs = [one.name for one in self._session.get_outputs()]
-        self._signature = GraphSignature.find(path, inputs, outputs)
+        self._signature = GraphSignature.find(path, inputs, outputs, pooled=pooled)
 
     def __call__(self, batch: np.ndarray) -> Float32[np.ndarray, "row dim"]:
         """Run pixels or tokens through the graph; the rows come as the graph gives them.

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from clipworks.encoders import hub
 from clipworks.encoders.bundle import (
     IMAGE_GRAPH_FILE,
+    SIGLIP_FAMILIES,
     TEXT_GRAPH_FILE,
     TOKENIZER_FILE,
     Bundle,
@@ -27,14 +28,13 @@ from clipworks.encoders.learned_scale import LearnedScale, read_learned_scale
 from clipworks.errors import BundleError, DownloadError, UnknownModelError
 from clipworks.inputs.clip_vocabulary import clip_tokenizer_from_hf
 from clipworks.inputs.library_settings import read_open_clip_settings, read_transformers_settings
-from clipworks.inputs.specs import ImageSpec, TextSpec
+from clipworks.inputs.specs import Cleaning, ImageSpec, TextSpec
 from clipworks.inputs.tokenizer_frame import text_spec_of_tokenizer
 
 # Where the checkpoint cannot be asked for the learned scale: CLIP's training holds it below 100,
 # where the published models have ended (Radford et al. 2021, section 2.5).
 LOGIT_SCALE = 100.0
 
-_SIGMOID_FAMILIES = ("siglip", "siglip2")
 _UNKNOWN = "unknown"
 
 _OTHER_RUNTIMES = (".armnn", ".rknn", ".json", ".txt", ".md")
@@ -50,6 +50,8 @@ class _Files:
     tokenizer_config: str
     settings: str
     read_settings: Callable[[Mapping[str, Any], ImageSpec], ImageSpec]
+    # How the library that the files belong to cleans a family's texts, if not as open_clip does.
+    cleanings: Mapping[str, Cleaning] = field(default_factory=dict)
 
 
 def bundle_ready_export(
@@ -95,7 +97,8 @@ def _fetch_tokenizer(entry: CatalogEntry, repository: str, files: _Files) -> tup
     if entry.tokenizer == OWN_TOKENIZER:
         return clip_tokenizer_from_hf(content), entry.text
     config = hub.fetch_file(repository, files.tokenizer_config).read_bytes()
-    return content, text_spec_of_tokenizer(content, entry.text, tokenizer_config=config)
+    usual = replace(entry.text, cleaning=files.cleanings.get(entry.family, entry.text.cleaning))
+    return content, text_spec_of_tokenizer(content, usual, tokenizer_config=config)
 
 
 def _learned_scale(entry: CatalogEntry) -> LearnedScale:
@@ -110,7 +113,7 @@ def _learned_scale(entry: CatalogEntry) -> LearnedScale:
             raise DownloadError(f"{entry.repository} has no safetensors file")
         return read_learned_scale(entry.repository, file)
     except (DownloadError, UnknownModelError) as error:
-        if entry.family in _SIGMOID_FAMILIES:
+        if entry.family in SIGLIP_FAMILIES:
             raise BundleError(
                 f"{entry.name}: its scores need the scale and the bias of the checkpoint: {error}"
             ) from error
@@ -187,5 +190,6 @@ _LAYOUTS: dict[Layout, _Files] = {
         tokenizer_config="tokenizer_config.json",
         settings="preprocessor_config.json",
         read_settings=read_transformers_settings,
+        cleanings={"siglip": "siglip", "siglip2": "none"},
     ),
 }

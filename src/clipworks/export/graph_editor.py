@@ -6,7 +6,7 @@ so that a rewrite sees each weight as the array that the layers multiply with.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from pathlib import Path
 from typing import Any, final
 
@@ -89,11 +89,15 @@ class GraphEditor:
         gone = {id(node) for node in dropped}
         self.nodes = [node for node in self.nodes if id(node) not in gone]
 
-    def model(self) -> onnx.ModelProto:
-        """The graph as ONNX, sorted, without what nothing needs."""
+    def model(self, *, further_inputs: Set[str] = frozenset()) -> onnx.ModelProto:
+        """The graph as ONNX, sorted, without what nothing needs.
+
+        Args:
+            further_inputs: arrays that the caller is going to declare as inputs.
+        """
         model = onnx.ModelProto()
         model.CopyFrom(_without_content(self._model))
-        nodes, needed = self._live_nodes()
+        nodes, needed = self._live_nodes(further_inputs)
         model.graph.node.extend(nodes)
         model.graph.initializer.extend(
             # Not ascontiguousarray, which makes vectors of scalars.
@@ -143,8 +147,8 @@ class GraphEditor:
                 return source.reshape(shape) if np.all(shape > 0) else None
         return None
 
-    def _live_nodes(self) -> tuple[list[Any], set[str]]:
-        inputs = {one.name for one in self._model.graph.input}
+    def _live_nodes(self, further_inputs: Set[str]) -> tuple[list[Any], set[str]]:
+        inputs = {one.name for one in self._model.graph.input} | further_inputs
         ordered = _sorted_nodes(self.nodes, inputs | set(self.arrays) | {""})
         needed = {output.name for output in self._model.graph.output}
         live = []

@@ -35,6 +35,7 @@ from clipworks.errors import BundleError, SettingsError
 from clipworks.export.graph_editor import GraphEditor, read_graph
 from clipworks.export.graph_rewrites import speed_up
 from clipworks.export.input_ranges import observe_ranges
+from clipworks.export.layer_damage import measure_damage
 from clipworks.export.limits import LIMITS
 from clipworks.export.parity import row_cosines
 from clipworks.export.probe_inputs import ProbeInputs, spread_evenly
@@ -47,6 +48,7 @@ Method = Literal["dynamic", "static", "symmetric"]
 _BATCH = 8
 _MOST_PICTURES = 64  # that a layer's range and damage are taken from
 _MOST_TEXTS = 64
+_RANKING_EXAMPLES = 16  # of these, for each layer's own damage; the verdict takes all
 _MARGIN = 0.5  # of the limits' distance from 1: pictures that nobody calibrated on do worse
 
 
@@ -150,7 +152,7 @@ class _TowerQuantizer:
         self._title = title
         self._tell = tell
         self._method = method
-        self._end_id = source.card.text.end_id
+        self._card = source.card
         self._batches = [examples[i : i + _BATCH] for i in range(0, len(examples), _BATCH)]
         self._reference = self._embed(path)
         self._layers = [layer.name for layer in linear_layers(self._read())]
@@ -171,7 +173,7 @@ class _TowerQuantizer:
         kept: set[str] = set()
         if self._holds(self._try(target, kept)):
             return kept
-        damage = self._measure_damage(target)
+        damage = self._measure_damage(target.parent)
         worst = sorted(self._layers, key=lambda layer: -damage[layer])
         count = 1
         while count <= len(worst) // 2:
@@ -186,23 +188,30 @@ class _TowerQuantizer:
 
     def _try(self, target: Path, kept: Container[str]) -> Float[np.ndarray, "row"]:
         """Write the graph with these layers in float; the cosines of the examples."""
+        self._quantize(kept).save(target)
+        return row_cosines(self._embed(target), self._reference)
+
+    def _quantize(self, kept: Container[str] = ()) -> GraphEditor:
+        """The graph in 8 bits, with these layers in float."""
         graph = self._read()
         if self._method == "dynamic":
             quantize_dynamic(graph, keep=kept)
         else:
             symmetric = self._method == "symmetric"
             quantize_static(graph, self._ranges, symmetric=symmetric, keep=kept)
-        graph.save(target)
-        return row_cosines(self._embed(target), self._reference)
+        return graph
 
-    def _measure_damage(self, target: Path) -> dict[str, float]:
-        """For each layer 1 minus the mean cosine where it alone is quantised."""
-        damage = {}
-        for done, layer in enumerate(self._layers):
-            self._tell(f"{self._title}: damage by layer", done, len(self._layers))
-            others = set(self._layers) - {layer}
-            damage[layer] = 1.0 - float(self._try(target, others).mean())
-        return damage
+    def _measure_damage(self, folder: Path) -> dict[str, float]:
+        """Each layer's own, to rank them by: a few examples tell."""
+        examples = spread_evenly([*np.concatenate(self._batches)], _RANKING_EXAMPLES)
+        batches = [np.stack(examples[i : i + _BATCH]) for i in range(0, len(examples), _BATCH)]
+        return measure_damage(
+            self._read(),
+            self._quantize(),
+            batches,
+            folder,
+            tell=lambda done, total: self._tell(f"{self._title}: damage by layer", done, total),
+        )
 
     def _holds(self, cosines: Float[np.ndarray, "row"]) -> bool:
         limits = LIMITS["int8"]
@@ -219,7 +228,8 @@ class _TowerQuantizer:
             path,
             providers=["CPUExecutionProvider"],
             num_threads=count_cores(),
-            end_id=self._end_id,
+            end_id=self._card.mask_end_id,
+            pooled=self._card.pools_into_space,
         )
         return np.concatenate([normalize_rows(graph(batch)) for batch in self._batches])
 

@@ -33,6 +33,7 @@ from clipworks.export.to_bundle import ConversionReport, write_bundle
 from clipworks.extras import require
 from clipworks.inputs.library_settings import read_open_clip_settings
 from clipworks.inputs.specs import ImageSpec
+from clipworks.models.facts import CheckpointHints
 
 PREFIX = "open_clip:"
 FAMILY = "open_clip"
@@ -88,10 +89,10 @@ def convert_open_clip(
     """
     settings = settings or ConversionSettings()
     check_stored_precision(settings.precision)
-    if settings.config or settings.preset or settings.hints.activation:
+    if settings.config or settings.preset or settings.hints != CheckpointHints():
         raise SettingsError(
             "a model of open_clip brings its configuration, preprocessing and activation itself: "
-            "leave out --config, --preset and --activation"
+            "leave out --config, --preset, --activation and --hint"
         )
     open_clip = _import_open_clip()
     found = _find_source(source.removeprefix(PREFIX), open_clip, watch)

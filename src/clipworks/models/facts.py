@@ -238,8 +238,9 @@ def _measure_positions(state: Tensors) -> dict[str, Any]:
     if "text.positions" not in state:
         raise CheckpointError(
             "the weights have no text.positions. Where the text tower's positions are rotary, as "
-            "TULIP's, give CheckpointHints(text_positions='rotary', rotary_theta=10000.0, "
-            "context_length=248) with the numbers that it was trained with"
+            "TULIP's, give --hint text_positions=rotary --hint rotary_theta=10000 --hint "
+            "context_length=248 (from Python CheckpointHints) with the numbers that it was trained "
+            "with"
         )
     rows, _ = _shape(state, "text.positions", 2)
     return {
@@ -334,6 +335,7 @@ def _require_all(
     if any(missing.values()):
         names = ", ".join(_hints_for(missing, facts))
         raise CheckpointError(
-            f"{source} does not say: {names}. Put its {config_file} beside it, or give them as "
-            "hints, such as CheckpointHints(activation='quick_gelu')"
+            f"{source} does not say: {names}. Put its {config_file} beside it, or give it "
+            "(--config), or each as a hint, such as --hint activation=quick_gelu, from Python "
+            "CheckpointHints(activation='quick_gelu')"
         )

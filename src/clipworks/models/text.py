@@ -114,7 +114,10 @@ class TextTower(nn.Module):
         theta = self.config.rotary_theta
         if self.config.positions != "rotary" or theta is None:
             return None
-        return rotation_of(x.shape[1], self.config.width // self.config.heads, theta, like=x)
+        config = self.config
+        # Of the whole context, then cut: NumPy would make an exporter take one length for all.
+        whole = rotation_of(config.num_positions, config.width // config.heads, theta, like=x)
+        return whole[:, : x.shape[1]]
 
 
 def take_tokens(

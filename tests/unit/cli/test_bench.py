@@ -1,11 +1,15 @@
 import csv
 import json
+import shutil
 import sys
+from pathlib import Path
 
 import pytest
 
+import clipworks
 from clipworks.bench.bench_report import BenchRow
 from clipworks.cli.bench import bench, results_table
+from clipworks.data.packaged_pictures import packaged_pictures
 from clipworks.errors import SettingsError
 from tests.support.commands import run
 
@@ -48,6 +52,26 @@ def test_without_matplotlib_the_figures_alone_are_missing(
     result = run(bench, tiny_bundle_folder, "--batches", 1, "--out", out, *QUICK)
     assert "pip install 'clipworks[plots]'" in result.stderr
     assert sorted(path.name for path in out.iterdir()) == ["bench.csv", "bench.json"]
+
+
+def test_labelled_folders_give_accuracy(tmp_path):
+    """Compared with what `classify` says of the same pictures, one by one."""
+    drawings = {Path(one).stem: Path(one) for one in packaged_pictures()}
+    labels = ["apple", "banana", "car", "fish"]
+    for label, shown in zip(labels, ["1f34e", "1f34c", "1f697", "1f697"], strict=True):
+        (tmp_path / label).mkdir()
+        shutil.copy(drawings[shown], tmp_path / label / f"1{drawings[shown].suffix}")
+    rounds = ("--batches", "1,2", "--pictures", tmp_path)
+    rows = json.loads(run(bench, "pictograms", *rounds, "--json", *QUICK).stdout)
+    answers = clipworks.classify(sorted(tmp_path.glob("*/*")), labels)
+    right = [one.label == label for one, label in zip(answers, labels, strict=True)]
+    assert 0 < sum(right) < 4
+    assert [row["accuracy"] for row in rows] == [sum(right) / 4] * 2
+    shown = run(bench, "pictograms", *rounds, *QUICK).stdout
+    assert "accuracy" in shown and f"{sum(right) / 4:.1%}" in shown
+    backends = ("--backends", "nosuch,onnx", "--pictures", tmp_path, "--json")
+    failed, ran = json.loads(run(bench, "pictograms", "--batches", 1, *backends, *QUICK).stdout)
+    assert failed["accuracy"] is None and ran["accuracy"] == sum(right) / 4
 
 
 @pytest.mark.parametrize("batches", ["0", "a", "1,-2", ","])

@@ -1,5 +1,6 @@
 import json
 
+import numpy as np
 import pytest
 import torch
 from safetensors import safe_open
@@ -12,9 +13,11 @@ from clipworks.cli.convert import convert
 from clipworks.encoders.bundle import read_bundle
 from clipworks.errors import CheckpointError, SettingsError
 from clipworks.export import open_clip_adapter
-from clipworks.models.checkpoints import save_checkpoint
+from clipworks.models.checkpoints import load_checkpoint, save_checkpoint
+from clipworks.models.hint_words import read_hints
 from tests.support.pictures import fill_folder
 from tests.support.tiny import tiny_clip, tiny_siglip, tiny_tokenizer
+from tests.unit.models.golden_cases import GoldenCase
 
 app = Typer()
 app.command()(convert)
@@ -97,6 +100,39 @@ def test_what_is_left_out_is_said(checkpoint, tmp_path):
     assert report["notes"] == ["the caption decoder is left out (1 of the file's tensors)"]
 
 
+def test_a_text_tower_with_rotary_positions_and_no_configuration(tmp_path):
+    """TULIP's files are tensors alone, with open_clip's names."""
+    state = load_file(GoldenCase("01_oc_clip_gelu").weights)
+    del state["positional_embedding"]
+    state["token_embedding.weight"] = torch.randn(540, 32, generator=torch.Generator())
+    save_file(state, tmp_path / "tulip.safetensors")
+    (tmp_path / "tokenizer.json").write_bytes(tiny_tokenizer())
+    known = [
+        "vision_heads=4", "text_heads=2", "norm_eps=1e-5", "vision_pooling=class_token",
+        "causal=true", "text_pooling=argmax", "text_positions=rotary", "rotary_theta=10000",
+        "context_length=40",
+    ]  # fmt: skip
+    hints = [word for hint in known for word in ("--hint", hint)]
+    source = (tmp_path / "tulip.safetensors", "--out", tmp_path / "b", "--preset", "openai")
+    with pytest.raises(CheckpointError, match="give --hint text_positions=rotary"):
+        run(*source)
+    with pytest.raises(CheckpointError, match=r"does not say: activation\. Put its"):
+        run(*source, *hints)
+    run(*source, *hints, "--activation", "gelu")
+    bundle = clipworks.load(tmp_path / "b")
+    tokens = bundle.tokenizer(["a red square and a green circle " * 3, "the sun"])
+    assert bundle.card.text.context_length == 40
+    model = load_checkpoint(
+        tmp_path / "tulip.safetensors", hints=read_hints([*known, "activation=gelu"])
+    ).model
+    with torch.inference_mode():
+        expected = torch.nn.functional.normalize(model.encode_text(torch.from_numpy(tokens)), dim=1)
+    np.testing.assert_allclose(bundle.encoder.encode_texts(tokens), expected.numpy(), atol=1e-5)
+    for row, alone in zip(expected, tokens, strict=True):
+        got = bundle.encoder.encode_texts(alone[None])
+        np.testing.assert_allclose(got[0], row.numpy(), atol=1e-5)
+
+
 def test_what_the_files_do_not_say_is_asked_for(checkpoint, tmp_path):
     with pytest.raises(CheckpointError, match="--preset"):
         run(checkpoint, "--out", tmp_path / "bundle")
@@ -108,6 +144,8 @@ def test_what_the_files_do_not_say_is_asked_for(checkpoint, tmp_path):
     [
         (["--precision", "fp12"], "precision 'fp12': expected one of fp32, fp16"),
         (["--activation", "relu"], "activation='relu'"),
+        (["--activation", "gelu", "--hint", "activation=gelu"], "activation is given twice"),
+        (["--hint", "heads=3"], "hint 'heads=3': expected NAME=VALUE with a name of activation, "),
         (["--backend", "openvino"], "are for --precision int8 alone"),
         (["--precision", "int8", "--backend", "tpu"], "backend 'tpu': expected one of onnx"),
         (["--precision", "int8", "--backend", "openvino"], "give --calibrate FOLDER"),

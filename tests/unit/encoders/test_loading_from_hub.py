@@ -21,7 +21,12 @@ from clipworks.encoders.catalog import find_entry
 from clipworks.encoders.loading import download_bundle, find_bundle, find_installed
 from clipworks.errors import BundleError, DownloadError, UnknownModelError
 from tests.support.hub_server import FakeHub
-from tests.support.tiny_exports import image_graph, open_clip_export, transformers_export
+from tests.support.tiny_exports import (
+    image_graph,
+    open_clip_export,
+    siglip_export,
+    transformers_export,
+)
 
 LAION = "ViT-B-32/laion2b_s34b_b79k"
 SIGLIP = "ViT-B-16-SigLIP/webli"
@@ -101,6 +106,47 @@ def test_a_ready_export_with_a_tokenizer_and_a_bias_of_its_own(hub):
     del hub.repositories["timm/ViT-B-16-SigLIP"]
     with pytest.raises(BundleError, match=r"its scores need the scale and the bias.* --convert"):
         download_bundle(SIGLIP, replace_old=True)
+
+
+@pytest.mark.parametrize("masked", [False, True])
+@pytest.mark.parametrize(
+    ("name", "repository", "cleaning"),
+    [
+        ("google/siglip-base-patch16-224", "Xenova/siglip-base-patch16-224", "siglip"),
+        (
+            "google/siglip2-base-patch16-224",
+            "onnx-community/siglip2-base-patch16-224-ONNX",
+            "none",
+        ),
+    ],
+)
+def test_a_siglips_embedding_is_what_its_towers_pool(hub, name, repository, cleaning, masked):
+    entry = find_entry(name)
+    hub.add(repository, siglip_export(entry, letters_tokenizer(), masked=masked))
+    learned = {"logit_scale": np.array([4.7], np.float32), "logit_bias": np.array([-12], "f4")}
+    hub.add(name, {"model.safetensors": save({**learned, "x": np.ones((400, 400), np.float32)})})
+    model = clipworks.load(name)
+    assert model.card.text == replace(
+        entry.text, start_id=None, end_id=1, pad_id=1, cleaning=cleaning
+    )
+    assert (model.card.image.resize, model.card.image.interpolation) == ("squash", "bicubic")
+    images, texts = embed(model)
+    pixels = model.transform.batch([Image.new("RGB", (9, 7), colour) for colour in ("red", "blue")])
+    assert_along(images[[0, 2]], pixels.mean(axis=(2, 3)) @ matrix(3, 768))
+    # Every token counts, the padding too, whether or not there is a mask.
+    tokens = model.tokenizer(["a red square", "a cat"])
+    assert (tokens[:, -1] == 1).all()
+    assert_along(texts, tokens.astype(np.float32) / 49408 @ matrix(64, 768))
+
+
+def assert_along(rows, others):
+    np.testing.assert_allclose(
+        rows, others / np.linalg.norm(others, axis=1, keepdims=True), atol=1e-5
+    )
+
+
+def matrix(rows, columns):
+    return np.random.default_rng(rows).normal(size=(rows, columns)).astype(np.float32)
 
 
 def letters_tokenizer():

@@ -248,7 +248,7 @@ def test_weights_of_another_model(tmp_path):
         convert(folder, tmp_path / "b")
     with pytest.raises(SettingsError, match="expected one of fp32"):
         convert(folder, tmp_path / "b", precision="fp8")
-    with pytest.raises(SettingsError, match="leave out --config, --preset and --activation"):
+    with pytest.raises(SettingsError, match="leave out --config, --preset, --activation"):
         convert(folder, tmp_path / "b", preset="openai")
     assert not (tmp_path / "b").exists()
 

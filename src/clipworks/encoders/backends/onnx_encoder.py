@@ -128,7 +128,8 @@ class OnnxEncoder(AbstractEncoder):
                     path,
                     providers=_providers(self._device, self._precision),
                     num_threads=self._num_threads,
-                    end_id=self._bundle.card.text.end_id,
+                    end_id=self._bundle.card.mask_end_id,
+                    pooled=self._bundle.card.pools_into_space,
                 )
             return self._graphs[path]
 

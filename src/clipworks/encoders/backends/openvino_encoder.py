@@ -17,7 +17,7 @@ from jaxtyping import Float32
 from clipworks.arrays import Embeddings, Pixels, Tokens, normalize_rows
 from clipworks.devices import count_cores
 from clipworks.encoders.batch_checks import check_pixels, check_tokens, no_rows
-from clipworks.encoders.bundle import Bundle
+from clipworks.encoders.bundle import Bundle, BundleCard
 from clipworks.encoders.computed_precision import resolve_precision
 from clipworks.encoders.encoder import AbstractEncoder
 from clipworks.encoders.graph_signature import Feeds, GraphInput, GraphSignature
@@ -117,7 +117,7 @@ class OpenVinoEncoder(AbstractEncoder):
                     path,
                     device=self._device,
                     settings=self._settings(),
-                    end_id=self._bundle.card.text.end_id,
+                    card=self._bundle.card,
                 )
             return self._graphs[path]
 
@@ -143,7 +143,7 @@ class _CompiledGraph:
         *,
         device: str,
         settings: dict[str, object],
-        end_id: int | None,
+        card: BundleCard,
     ) -> None:
         try:
             model = core.read_model(path)
@@ -153,8 +153,8 @@ class _CompiledGraph:
             raise BundleError(f"{path}: OpenVINO cannot load it: {reason}") from error
         inputs = {one.get_any_name(): _describe(one) for one in model.inputs}
         outputs = [one.get_any_name() for one in model.outputs]
-        self._signature = GraphSignature.find(path, inputs, outputs)
-        self._end_id = end_id
+        self._signature = GraphSignature.find(path, inputs, outputs, pooled=card.pools_into_space)
+        self._end_id = card.mask_end_id
         self._idle: list[Any] = []  # append and pop are atomic
         self.vocab_size = _find_vocab_size(model.input(self._signature.input_name))
 

@@ -15,7 +15,7 @@ from tokenizers import Tokenizer
 
 from clipworks.arrays import Embeddings, Pixels, Tokens, normalize_rows
 from clipworks.encoders.batch_checks import check_pixels, check_tokens, no_rows
-from clipworks.encoders.bundle import Bundle
+from clipworks.encoders.bundle import Bundle, BundleCard
 from clipworks.encoders.computed_precision import resolve_precision
 from clipworks.encoders.encoder import AbstractEncoder
 from clipworks.encoders.graph_signature import Feeds, GraphInput, GraphSignature
@@ -104,8 +104,8 @@ class TensorRtEncoder(AbstractEncoder):
         """An engine, built and loaded once, by whichever thread asks first."""
         with self._opening:
             if graph not in self._engines:
-                end_id = self._bundle.card.text.end_id
-                self._engines[graph] = _Engine(self._find_plan(graph), graph, end_id=end_id)
+                plan, card = self._find_plan(graph), self._bundle.card
+                self._engines[graph] = _Engine(plan, graph, card)
             return self._engines[graph]
 
     def _find_plan(self, graph: Path) -> Path:
@@ -134,7 +134,7 @@ class TensorRtEncoder(AbstractEncoder):
 class _Engine:
     """An engine with one stream; callers take turns, as they would on the GPU itself."""
 
-    def __init__(self, plan: Path, graph: Path, *, end_id: int | None) -> None:
+    def __init__(self, plan: Path, graph: Path, card: BundleCard) -> None:
         self._runtime = trt.Runtime(quiet_logger(trt))  # must live as long as its engine
         self._engine: Any = self._runtime.deserialize_cuda_engine(plan.read_bytes())
         if self._engine is None:
@@ -144,8 +144,10 @@ class _Engine:
         inputs = [n for n in names if self._engine.get_tensor_mode(n) == trt.TensorIOMode.INPUT]
         self._outputs = [name for name in names if name not in inputs]
         described = {name: self._describe(name) for name in inputs}
-        self._signature = GraphSignature.find(graph, described, self._outputs)
-        self._end_id = end_id
+        self._signature = GraphSignature.find(
+            graph, described, self._outputs, pooled=card.pools_into_space
+        )
+        self._end_id = card.mask_end_id
         self._stream = _checked(cudart.cudaStreamCreate())
         self._buffers: dict[str, tuple[int, int]] = {}  # name to address and size
         self._turn = threading.Lock()
