@@ -136,7 +136,7 @@ def _write_one(
         sets, rows, lambda *state: order.tell(f"{modality}s, searched exactly", *state)
     )
     trial = Trial(rows, sets, truths)
-    measures = tune(index, trial, order.settings.recall)
+    measures = replace(tune(index, trial, order.settings.recall), asked_kind=order.settings.kind)
     # From here on until the new card is written, what lies there is not one whole.
     (folder / CARD_FILE).unlink(missing_ok=True)
     path = index_path(folder, modality)

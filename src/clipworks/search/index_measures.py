@@ -15,12 +15,14 @@ import numpy as np
 from clipworks.search.embedding_rows import EmbeddingRows
 from clipworks.search.held_out_queries import MAX_HITS, QuerySet
 from clipworks.search.index import AbstractIndex, AbstractStoredIndex
+from clipworks.search.index_settings import AUTO
 from clipworks.search.matches import Matches
 from clipworks.search.refined_index import RefinedIndex
 
 K = 10
 _REFINEMENTS = (0, 2, 4, 8, 16, 32, 64)
 _TIMED = 100
+_TUNED = 128  # queries are enough to choose by; what is chosen is checked with all
 _STEPS = 128  # doubling begins at this share of the greatest effort
 _STANDSTILL = 0.002  # a doubling that finds no more than this share more leads nowhere
 _EQUAL = 1e-5
@@ -57,6 +59,7 @@ class IndexMeasures:
         refinement: how many times as many rows are compared again with the embeddings; 0 for none.
         target: recall@10 that was asked for.
         size_bytes: on disk.
+        asked_kind: of index: one of KINDS, or `auto`.
         build_s: seconds that building took, measuring not counted.
         queries: by kind ("text->image").
         note: what could not be measured, and why.
@@ -65,6 +68,7 @@ class IndexMeasures:
     effort: int
     refinement: int
     target: float
+    asked_kind: str = AUTO
     size_bytes: int = 0
     build_s: float = 0.0
     queries: dict[str, QueryMeasure] = field(default_factory=dict)
@@ -101,6 +105,12 @@ class Trial:
         ]
         return float(np.mean(shares))
 
+    def smaller(self) -> Trial:
+        """The same with fewer queries, to choose by."""
+        sets = [each.first(_TUNED) for each in self.sets]
+        truths = [Matches(each.ids[:_TUNED], each.similarities[:_TUNED]) for each in self.truths]
+        return replace(self, sets=sets, truths=truths)
+
     def worst(self, index: AbstractIndex) -> float:
         """The recall@10 of the queries that find least."""
         return min(self.recall(index, number, K) for number in range(len(self.sets)))
@@ -113,8 +123,9 @@ def tune(index: AbstractStoredIndex, trial: Trial, target: float) -> IndexMeasur
     reached at all, and the next one, with which less effort may do. The quicker one stays.
     """
     best: tuple[float, int, int] | None = None
+    small = trial.smaller()
     for factor in _REFINEMENTS:
-        effort = _least_effort(index, trial, target, factor)
+        effort = _least_effort(index, small, target, factor)
         if effort is None:
             continue
         index.set_effort(effort)
@@ -126,6 +137,9 @@ def tune(index: AbstractStoredIndex, trial: Trial, target: float) -> IndexMeasur
             break
     _, effort, factor = best or (0.0, index.max_effort, _REFINEMENTS[-1])
     index.set_effort(effort)
+    while effort < index.max_effort and trial.worst(_refined(index, trial.rows, factor)) < target:
+        effort = min(index.max_effort, effort + max(1, effort // 8))
+        index.set_effort(effort)
     return IndexMeasures(effort=effort, refinement=factor, target=target)
 
 
