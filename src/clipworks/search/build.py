@@ -21,8 +21,9 @@ from clipworks.search.held_out_queries import draw_queries, find_exactly
 from clipworks.search.index import DEFAULT_SETTINGS, INDEXES, AbstractStoredIndex
 from clipworks.search.index_card import CARD_FILE, IndexCard, write_index_card
 from clipworks.search.index_folder import DEFAULT_BACKEND, index_path, opened_alone
-from clipworks.search.index_measures import IndexMeasures, Trial, measure, tune
+from clipworks.search.index_measures import IndexMeasures
 from clipworks.search.index_settings import IndexSettings
+from clipworks.search.index_tuning import Trial, measure, tune
 
 Report = Callable[[str, int, int], None]
 """Is called with the stage ("images"), the rows done and the rows in all."""
