@@ -13,6 +13,7 @@ import re
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 from clipworks.data.shard import Shard
@@ -23,8 +24,19 @@ LOCK_FILE = ".lock"
 _SHARD_LOCK = re.compile(r"\.lock\.\d+-of-(\d+)")
 
 
+@dataclass
+class HeldFolder:
+    """A folder that is held; whoever renames it meanwhile says so.
+
+    Attributes:
+        folder: where it is now.
+    """
+
+    folder: Path
+
+
 @contextmanager
-def hold_folder(folder: Path, shard: Shard | None = None) -> Iterator[None]:
+def hold_folder(folder: Path, shard: Shard | None = None) -> Iterator[HeldFolder]:
     """Hold a folder, which must exist, or a shard of it, for as long as the block runs.
 
     Raises:
@@ -32,13 +44,13 @@ def hold_folder(folder: Path, shard: Shard | None = None) -> Iterator[None]:
         OSError: the lock's file cannot be written.
     """
     if shard is None:
-        with _hold(folder / LOCK_FILE, fcntl.LOCK_EX):
-            yield
+        with _hold(folder / LOCK_FILE, fcntl.LOCK_EX) as held:
+            yield held
         return
     own = folder / f"{LOCK_FILE}.{shard.index}-of-{shard.count}"
-    with _hold(folder / LOCK_FILE, fcntl.LOCK_SH), _hold(own, fcntl.LOCK_EX):
+    with _hold(folder / LOCK_FILE, fcntl.LOCK_SH) as held, _hold(own, fcntl.LOCK_EX):
         _refuse_other_counts(folder, shard)
-        yield
+        yield held
 
 
 @contextmanager
@@ -49,16 +61,18 @@ def wait_for_turn(folder: Path) -> Iterator[None]:
 
 
 @contextmanager
-def _hold(path: Path, kind: int, *, wait: bool = False) -> Iterator[None]:
+def _hold(path: Path, kind: int, *, wait: bool = False) -> Iterator[HeldFolder]:
     descriptor = _acquire(path, kind if wait else kind | fcntl.LOCK_NB)
+    held = HeldFolder(path.parent)
     try:
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, f"process {os.getpid()} on {socket.gethostname()}".encode(), 0)
-        yield
+        yield held
     finally:
         with suppress(OSError):  # others share it still: the last of them removes it
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            path.unlink(missing_ok=True)  # before it is let go of: nobody can hold it yet
+            # Before it is let go of: nobody can hold it yet.
+            (held.folder / path.name).unlink(missing_ok=True)
         os.close(descriptor)
 
 
