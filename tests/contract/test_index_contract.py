@@ -8,6 +8,7 @@ from clipworks.errors import FolderError, InputError, SettingsError
 from clipworks.search.backends import faiss_index
 from clipworks.search.embedding_rows import EmbeddingRows
 from clipworks.search.index import INDEXES
+from clipworks.search.index_settings import IndexSettings
 
 DIM = 32
 
@@ -25,16 +26,39 @@ def rows_on_disk(folder, *parts):
     return EmbeddingRows(files)
 
 
-@pytest.fixture(params=["exact", "faiss flat", "faiss lists"])
-def backend(request, monkeypatch):
-    """The backends, and FAISS in both of its kinds."""
-    if request.param == "faiss lists":
-        monkeypatch.setattr(faiss_index, "MAX_FLAT_ROWS", 0)
-    return INDEXES.load(request.param.split()[0])
+class Maker:
+    """A backend, and the settings of one of its kinds."""
+
+    def __init__(self, name, **settings):
+        self.backend, self.settings = INDEXES.load(name), IndexSettings(**settings)
+        self.open = self.backend.open
+
+    def build(self, rows, report=None):
+        return self.backend.build(rows, self.settings, report)
+
+
+@pytest.fixture(params=["exact", "flat", "hnsw", "ivf-sq8", "ivf-pq", "lists on disk"])
+def backend(request, tmp_path):
+    """The backends, and FAISS in all of its kinds."""
+    if request.param == "exact":
+        return Maker("exact")
+    if request.param == "lists on disk":
+        return Maker("faiss", kind="ivf-sq8", memory_bytes=1_000_000, work_folder=tmp_path / "work")
+    return Maker("faiss", kind=request.param)
 
 
 def is_approximate(index):
-    return index.kind.startswith("IVF")
+    return index.kind.startswith(("IVF", "HNSW"))
+
+
+def least_recall(index):
+    """Random rows have no clusters, and four codes a row are few."""
+    return 0.15 if "PQ" in index.kind else 0.7 if is_approximate(index) else 0.99
+
+
+def tolerance(index):
+    """Of similarities: what is lost when a row becomes codes."""
+    return 0.8 if "PQ" in index.kind else 0.03 if is_approximate(index) else 1e-6
 
 
 def brute_force(rows, queries, k):
@@ -58,26 +82,21 @@ def test_the_nearest_rows_come_first_and_their_similarities_are_right(backend, t
     assert ids.dtype == np.int64
     assert similarities.dtype == np.float32
     assert (np.diff(similarities, axis=1) <= 0).all()
-    if is_approximate(index):  # eight-bit codes, and not all lists are looked at
-        recall = np.mean(
-            [len(set(a) & set(b)) / 10 for a, b in zip(ids, expected_ids, strict=True)]
-        )
-        assert recall > 0.8
-        true = np.take_along_axis(queries @ rows.astype(np.float32).T, ids, axis=1)
-        np.testing.assert_allclose(similarities, true, atol=0.02)
-    else:
+    recall = np.mean([len(set(a) & set(b)) / 10 for a, b in zip(ids, expected_ids, strict=True)])
+    assert recall > least_recall(index)
+    true = np.take_along_axis(queries @ rows.astype(np.float32).T, ids, axis=1)
+    np.testing.assert_allclose(similarities, true, atol=tolerance(index))
+    if not is_approximate(index):
         np.testing.assert_allclose(similarities, expected, atol=1e-6)
-        assert (ids == expected_ids).mean() > 0.99  # float32 may swap two that are this near
-        true = np.take_along_axis(queries @ rows.astype(np.float32).T, ids, axis=1)
-        np.testing.assert_allclose(similarities, true, atol=1e-6)
 
 
 def test_a_row_finds_itself(backend, tmp_path):
     rows = random_rows(500)
     index = backend.build(rows_on_disk(tmp_path, rows))
     ids, similarities = index.search(rows.astype(np.float32), 1)
-    assert (ids[:, 0] == np.arange(500)).all()
-    np.testing.assert_allclose(similarities, 1, atol=0.02 if is_approximate(index) else 2e-3)
+    if "PQ" not in index.kind:
+        assert (ids[:, 0] == np.arange(500)).mean() >= (0.98 if "HNSW" in index.kind else 1)
+        np.testing.assert_allclose(similarities, 1, atol=tolerance(index) + 2e-3)
 
 
 def test_save_and_open_change_nothing(backend, tmp_path):
@@ -143,7 +162,8 @@ def test_a_damaged_file_says_so(backend, tmp_path, content):
 def test_a_cut_off_file_says_so(backend, tmp_path):
     path = tmp_path / "cut.index"
     backend.build(rows_on_disk(tmp_path, random_rows(300))).save(path)
-    path.write_bytes(path.read_bytes()[:-500])
+    cut = path / "populated.index" if path.is_dir() else path
+    cut.write_bytes(cut.read_bytes()[:-500])
     with pytest.raises(FolderError, match=r"cut\.index"):
         backend.open(path)
 
@@ -171,8 +191,8 @@ def test_a_search_within_some_rows_finds_the_nearest_of_them(
     assert allowed[ids].all()
     places, expected = brute_force(rows[among], queries, k)
     found = np.mean([len(set(a) & set(b)) / k for a, b in zip(ids, among[places], strict=True)])
-    assert found > (0.75 if is_approximate(index) else 0.99)
-    np.testing.assert_allclose(similarities, expected, atol=0.1 if is_approximate(index) else 1e-6)
+    assert found > least_recall(index)
+    np.testing.assert_allclose(similarities, expected, atol=0.1 + tolerance(index))
 
 
 @pytest.mark.parametrize("compared", [0, 10_000])
@@ -211,7 +231,8 @@ def test_rows_are_given_back_in_the_order_asked_for(backend, tmp_path):
     for kept in (index, backend.open(tmp_path / "saved.index")):
         given = kept.reconstruct(np.array([299, 0, 7, 0, 6]))
         assert given.dtype == np.float32
-        np.testing.assert_allclose(given, rows[[299, 0, 7, 0, 6]], atol=0.02)
+        difference = np.abs(given - rows[[299, 0, 7, 0, 6]]).max()
+        assert difference < (0.5 if "PQ" in index.kind else 0.02)
         assert kept.reconstruct(np.zeros(0, np.int64)).shape == (0, DIM)
 
 

@@ -24,11 +24,11 @@ from clipworks.data.embedding_folder import (
     read_manifest,
     write_manifest,
 )
+from clipworks.data.folder_lock import hold_folder
 from clipworks.data.partitions import Partition, count_partitions, get_partition
 from clipworks.data.samples import storable
 from clipworks.data.sources.folder_source import FolderListing, list_folder
 from clipworks.embed.embed_settings import EmbedSettings
-from clipworks.embed.folder_lock import hold_folder
 from clipworks.encoders.bundle import BundleCard
 from clipworks.errors import FolderError, ModelMismatchError, SettingsError
 from clipworks.extras import require

@@ -33,7 +33,7 @@ class Clusters:
 
     Attributes:
         centres: unit rows [cluster dim].
-        labels: the cluster of each row.
+        labels: the cluster of each row; -1 for deleted ones.
         sizes: rows of each cluster.
         representatives: for each cluster its rows, those nearest to the centre first; some only.
     """
@@ -66,9 +66,9 @@ def find_clusters(
     """
     if count < 1:
         raise SettingsError(f"number of clusters {count}: expected at least 1")
-    if not vectors.size:
+    if not len(vectors.ids):
         raise SettingsError("the folder holds no rows, so there are no clusters")
-    count = min(count, vectors.size)
+    count = min(count, len(vectors.ids))
     sample = vectors.sample(count * _TRAINING_ROWS_PER_CLUSTER)
     means = faiss.Kmeans(
         vectors.embedding_dim,
@@ -115,6 +115,8 @@ def name_by_captions(
     """
     counts = [Counter[str]() for _ in range(count)]
     for label, caption in zip(labels, captions, strict=True):
+        if label < 0:
+            continue
         words = {word for word in (caption or "").lower().split() if len(word) > 2}
         counts[label].update(words)
     spread = Counter(word for counter in counts for word in counter)
@@ -128,8 +130,8 @@ def name_by_captions(
 def _assign(
     vectors: FolderVectors, centres: Embeddings, num_representatives: int, report: Report | None
 ) -> Clusters:
-    labels = np.empty(vectors.size, np.int64)
-    nearness = np.empty(vectors.size, np.float32)
+    labels = np.full(vectors.size, -1)
+    nearness = np.zeros(vectors.size, np.float32)
     done = 0
     for ids, rows in vectors.blocks():
         cosines = rows @ centres.T  # [row cluster]
@@ -137,11 +139,11 @@ def _assign(
         nearness[ids] = cosines.max(axis=1)
         done += len(ids)
         if report:
-            report(done, vectors.size)
-    sizes = np.bincount(labels, minlength=len(centres))
+            report(done, len(vectors.ids))
+    sizes = np.bincount(labels[vectors.ids], minlength=len(centres))
     order = np.argsort(-sizes, kind="stable")
     order = order[sizes[order] > 0]
-    new_label = np.full(len(centres), -1)
+    new_label = np.full(len(centres) + 1, -1)  # the last one is for the deleted rows' -1
     new_label[order] = np.arange(len(order))
     labels = new_label[labels]
     representatives = []

@@ -17,6 +17,7 @@ from clipworks.arrays import Embeddings
 from clipworks.errors import InputError, SettingsError
 from clipworks.registry import Registry
 from clipworks.search.embedding_rows import EmbeddingRows
+from clipworks.search.index_settings import IndexSettings
 from clipworks.search.matches import Matches, no_matches
 
 INDEXES = Registry(
@@ -26,6 +27,8 @@ INDEXES = Registry(
         "faiss": "clipworks.search.backends.faiss_index:FaissIndex",
     },
 )
+
+DEFAULT_SETTINGS = IndexSettings()
 
 Report = Callable[[int, int], None]
 """Is called with the rows done and the rows in all."""
@@ -55,24 +58,6 @@ class AbstractIndex(ABC):
     @abstractmethod
     def embedding_dim(self) -> int:
         """Width of the joint space."""
-
-    @classmethod
-    @abstractmethod
-    def build(cls, rows: EmbeddingRows, report: Report | None = None) -> Self:
-        """Take in the rows of an embedding folder."""
-
-    @classmethod
-    @abstractmethod
-    def open(cls, path: Path) -> Self:
-        """Read what `save` wrote, memory-mapped.
-
-        Raises:
-            FolderError: the file is missing, damaged, or of another kind.
-        """
-
-    @abstractmethod
-    def save(self, path: Path) -> None:
-        """Write the index to one file, whole or not at all."""
 
     @abstractmethod
     def _nearest(self, queries: Embeddings, k: int, allowed: Allowed | None) -> Matches:
@@ -135,3 +120,47 @@ class AbstractIndex(ABC):
         if not wanted.size:
             return np.zeros((0, self.embedding_dim), np.float32)
         return self._rows_at(wanted)
+
+
+class AbstractStoredIndex(AbstractIndex):
+    """An index that is built, and lies in a file or on a server."""
+
+    @classmethod
+    @abstractmethod
+    def build(
+        cls,
+        rows: EmbeddingRows,
+        settings: IndexSettings = DEFAULT_SETTINGS,
+        report: Report | None = None,
+    ) -> Self:
+        """Take in the rows of an embedding folder."""
+
+    @classmethod
+    @abstractmethod
+    def open(cls, path: Path) -> Self:
+        """Read what `save` wrote, memory-mapped.
+
+        Raises:
+            FolderError: the file is missing, damaged, or of another kind.
+        """
+
+    @abstractmethod
+    def save(self, path: Path) -> None:
+        """Write the index, whole or not at all."""
+
+    @property
+    @abstractmethod
+    def max_effort(self) -> int:
+        """The most lists or nodes that a search may look at; 1 where there is no choice."""
+
+    @abstractmethod
+    def set_effort(self, effort: int) -> None:
+        """Say how many lists or nodes a search looks at; `save` keeps it."""
+
+    @abstractmethod
+    def grown(self, rows: EmbeddingRows) -> Self | None:
+        """A copy with further rows at its end; None where it is better built anew."""
+
+    @abstractmethod
+    def thinned(self, kept: Allowed) -> Self | None:
+        """A copy with the kept rows only, renumbered; None where it is better built anew."""

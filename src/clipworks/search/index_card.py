@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from clipworks.errors import FolderError
 from clipworks.files import read_versioned_json, write_json_atomic
+from clipworks.search.index_measures import IndexMeasures, QueryMeasure
 
 FORMAT_VERSION = 1
 CARD_FILE = "index.json"
@@ -25,6 +26,7 @@ class IndexCard:
         rows: in each index.
         kinds: modality ("image", "text") to how its rows are kept.
         listing_digest: of the embedding folder that was indexed.
+        measures: modality to what was measured of its index; where something was.
         format_version: of this layout.
     """
 
@@ -35,6 +37,7 @@ class IndexCard:
     rows: int
     kinds: dict[str, str]
     listing_digest: str
+    measures: dict[str, IndexMeasures] = field(default_factory=dict)
     format_version: int = FORMAT_VERSION
 
     def to_json(self) -> dict[str, Any]:
@@ -53,11 +56,21 @@ def read_index_card(folder: Path) -> IndexCard | None:
         path, version=FORMAT_VERSION, remedy="run `clipworks index` again", error=FolderError
     )
     try:
-        return None if fields is None else IndexCard(**fields)
-    except TypeError as error:
+        return None if fields is None else _read_card(fields)
+    except (AttributeError, TypeError) as error:
         raise FolderError(f"{path} is not complete or not ours: {error}") from error
 
 
 def write_index_card(folder: Path, card: IndexCard) -> None:
     """Write `index.json`, whole or not at all."""
     write_json_atomic(folder / CARD_FILE, card.to_json())
+
+
+def _read_card(fields: dict[str, Any]) -> IndexCard:
+    measures = {
+        modality: IndexMeasures(
+            **{**stored, "queries": {k: QueryMeasure(**v) for k, v in stored["queries"].items()}}
+        )
+        for modality, stored in fields.pop("measures", {}).items()
+    }
+    return IndexCard(**fields, measures=measures)

@@ -3,7 +3,7 @@ import json
 import pytest
 
 from clipworks.cli.index import index
-from clipworks.errors import FolderError
+from clipworks.errors import FolderError, SettingsError
 from tests.support.colours import DIM, colour_folder
 from tests.support.commands import run
 
@@ -13,17 +13,62 @@ def folder(tmp_path):
     return colour_folder(tmp_path / "out", tmp_path / "pictures")
 
 
-def test_a_folder_is_indexed_and_says_what_came_of_it(folder):
-    result = run(index, folder)
-    assert result.stdout == (
-        f"{folder}: 6 rows of {DIM} numbers (images: flat fp16, texts: flat fp16)\n"
-    )
+def test_a_folder_is_indexed_and_says_what_it_finds(folder):
+    lines = run(index, folder).stdout.splitlines()
+    assert lines[0].endswith("6 rows of 8 numbers") or "6 rows" in "".join(lines[:3])
+    shown = [line.split() for line in lines if "\u2192" in line]
+    assert [line[:3] for line in shown] == [
+        ["image", "\u2192", "image"],
+        ["text", "\u2192", "image"],
+        ["text", "\u2192", "text"],
+        ["image", "\u2192", "text"],
+    ]
+    assert all(line[3:6] == ["flat", "fp16", "1.000"] for line in shown)
     assert (folder / "image.index").is_file()
 
 
 def test_json_is_the_card(folder):
     result = run(index, folder, "--json")
     assert json.loads(result.stdout) == json.loads((folder / "index.json").read_text())
+
+
+def test_the_kind_and_the_recall_are_the_users(folder):
+    run(index, folder, "--kind", "hnsw", "--recall", "0.9", "--memory", "1GB")
+    card = json.loads((folder / "index.json").read_text())
+    assert card["kinds"] == {"image": "HNSW32 SQ8", "text": "HNSW32 SQ8"}
+    assert card["measures"]["image"]["target"] == 0.9
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--kind", "tree"], "expected auto, flat, hnsw, ivf-sq8 or ivf-pq"),
+        (["--recall", "95"], "expected a share above 0 and at most 1"),
+        (["--memory", "plenty"], "expected a size such as 6GB"),
+        (["--backend", "none"], "unknown index backend"),
+    ],
+)
+def test_settings_that_are_none_are_refused(folder, options, message):
+    with pytest.raises(SettingsError, match=message):
+        run(index, folder, *options)
+    assert not (folder / "image.index").exists()
+
+
+def test_lists_on_disk_leave_stdout_to_the_result(folder):
+    result = run(index, folder, "--kind", "ivf-sq8", "--memory", "1MB", "--json")
+    assert json.loads(result.stdout)["kinds"]["image"].endswith("lists on disk")
+
+
+def test_without_texts_or_their_model_it_says_so(tmp_path):
+    folder = colour_folder(tmp_path / "out", tmp_path / "pictures")
+    for path in (folder / "text_emb").iterdir():
+        path.unlink()
+    (folder / "text_emb").rmdir()
+    result = run(index, folder)
+    assert "texts were not measured: colours is not on this machine" in " ".join(
+        result.stdout.split()
+    )
+    assert f"{DIM} numbers" in " ".join(result.stdout.split())
 
 
 def test_a_folder_that_is_none_is_our_error(tmp_path):

@@ -1,15 +1,17 @@
 import json
+from dataclasses import replace
 
 import faiss
 import numpy as np
 import pytest
 
+from clipworks.data.folder_lock import hold_folder
 from clipworks.errors import FolderError
 from clipworks.search import build
-from clipworks.search.backends import faiss_index
-from clipworks.search.build import build_index
+from clipworks.search.build import BuildOrder, build_index
 from clipworks.search.index_card import IndexCard, read_index_card
 from clipworks.search.index_folder import open_index
+from clipworks.search.index_settings import IndexSettings
 from tests.support.colours import DIM, colour_folder, write_embedding_folder
 
 
@@ -29,7 +31,8 @@ def test_an_index_of_each_modality_comes_beside_the_metadata(folder):
         "img_emb", "text_emb", "metadata", "metadata_rows.arrow", "stats",
     }  # fmt: skip
     assert card == read_index_card(folder)
-    assert card == IndexCard(
+    assert card.measures["image"].queries["text->image"].recall_at_10 == 1
+    assert replace(card, measures={}) == IndexCard(
         backend="faiss",
         model="colours",
         fingerprint="c0105c0105c01050",
@@ -42,7 +45,7 @@ def test_an_index_of_each_modality_comes_beside_the_metadata(folder):
 
 @pytest.mark.parametrize("backend", ["exact", "faiss"])
 def test_the_index_that_is_opened_is_the_one_that_was_built(folder, backend):
-    build_index(folder, backend=backend)
+    build_index(folder, BuildOrder(backend=backend))
     opened = open_index(folder, "text")
     assert opened.index.size == opened.metadata.size == 6
     assert opened.index.kind == {"exact": "exact", "faiss": "flat fp16"}[backend]
@@ -57,9 +60,9 @@ def test_building_again_replaces_the_index(folder):
 
 def test_the_report_tells_of_both_modalities(folder):
     told = []
-    build_index(folder, report=lambda *state: told.append(state))
-    assert told[-1] == ("text", 6, 6)
-    assert ("image", 6, 6) in told
+    build_index(folder, BuildOrder(report=lambda *state: told.append(state)))
+    assert told[-1] == ("texts, searched exactly", 6, 6)
+    assert ("images", 6, 6) in told
 
 
 def test_an_unfinished_folder_is_refused_and_says_how_to_finish(tmp_path):
@@ -158,23 +161,36 @@ def test_a_damaged_card_says_so(folder):
         open_index(folder, "image")
 
 
+def test_two_builds_at_once_in_one_folder_do_not_meet(folder):
+    with hold_folder(folder), pytest.raises(FolderError, match="in use"):
+        build_index(folder)
+
+
+def test_a_folder_of_lists_on_disk_is_replaced_by_a_file_and_back(folder):
+    lists = BuildOrder(settings=IndexSettings(kind="ivf-sq8", memory_bytes=1_000_000))
+    for order, is_folder in ((lists, True), (BuildOrder(), False), (lists, True), (lists, True)):
+        build_index(folder, order)
+        assert (folder / "image.index").is_dir() == is_folder
+        opened = open_index(folder, "image")
+        assert opened.index.search(np.eye(DIM, dtype=np.float32)[:1], 2).ids.shape == (1, 2)
+        assert not [path for path in folder.iterdir() if path.name.startswith(".")]
+
+
 def test_an_index_that_is_a_folder_is_left_alone(folder):
     (folder / "image.index").mkdir()
     with pytest.raises(FolderError, match="move it away"):
         build_index(folder)
 
 
-@pytest.mark.parametrize("max_flat_rows", [0, 1000])
-def test_an_index_gives_back_its_rows_as_clip_retrieval_asks_for_them(
-    tmp_path, monkeypatch, max_flat_rows
-):
-    monkeypatch.setattr(faiss_index, "MAX_FLAT_ROWS", max_flat_rows)
+@pytest.mark.parametrize("kind", ["flat", "hnsw", "ivf-sq8", "ivf-pq"])
+def test_an_index_gives_back_its_rows_as_clip_retrieval_asks_for_them(tmp_path, kind):
     rows = np.random.default_rng(0).standard_normal((200, DIM))
     rows /= np.linalg.norm(rows, axis=1, keepdims=True)
     records = [{"image_path": str(i)} for i in range(200)]
     folder = write_embedding_folder(tmp_path / "out", [(rows, records)])
-    build_index(folder)
+    build_index(folder, BuildOrder(settings=IndexSettings(kind=kind)))
     index = faiss.read_index(str(folder / "image.index"), faiss.IO_FLAG_MMAP)
     _, ids, found = index.search_and_reconstruct(rows[:1].astype(np.float32), 3)
-    assert ids[0, 0] == 0
-    np.testing.assert_allclose(found[0], rows[ids[0]], atol=0.02)
+    if kind != "ivf-pq":
+        assert ids[0, 0] == 0
+        np.testing.assert_allclose(found[0], rows[ids[0]], atol=0.02)

@@ -1,6 +1,5 @@
 import json
 
-import faiss
 import numpy as np
 import pytest
 
@@ -12,7 +11,7 @@ from clipworks.errors import (
     ModelMismatchError,
     SettingsError,
 )
-from clipworks.search.build import build_index
+from clipworks.search.build import BuildOrder, build_index
 from clipworks.search.searcher import Hit, RecordedModel, Searcher, recorded_model
 from tests.support.colours import (
     DIM,
@@ -32,7 +31,7 @@ def folder(tmp_path):
 def searcher(request, folder):
     """Over the same rows: two kinds of index, and none at all."""
     if request.param != "none":
-        build_index(folder, backend=request.param)
+        build_index(folder, BuildOrder(backend=request.param))
     return Searcher.open(folder, colour_embedder())
 
 
@@ -163,36 +162,6 @@ def test_a_folder_that_names_no_model_but_has_another_width_is_refused(tmp_path)
 
 def test_the_recorded_model_is_the_manifests(folder):
     assert recorded_model(folder) == RecordedModel("colours", "c0105c0105c01050")
-
-
-@pytest.mark.parametrize("kind", ["Flat", "HNSW8", "IVF2,Flat", "IDMap,Flat"])
-def test_indexes_that_other_programs_built_are_read(tmp_path, kind):
-    rows = np.eye(DIM, dtype=np.float32)
-    records = [{"image_path": str(i)} for i in range(DIM)]
-    folder = write_embedding_folder(tmp_path / "out", [(rows, records)], manifest=False)
-    index = faiss.index_factory(DIM, kind, faiss.METRIC_INNER_PRODUCT)
-    index.train(rows)
-    if "IDMap" in kind:
-        index.add_with_ids(rows, np.arange(DIM))
-    else:
-        index.add(rows)
-    faiss.write_index(index, str(folder / "image.index"))
-    searcher = Searcher.open(folder, colour_embedder())
-    assert searcher.index.kind not in ("exact", "flat fp16")
-    hits = searcher.search_embedding(rows[3], DIM)
-    assert hits[0].id == 3
-    assert len(hits) == DIM
-
-
-def test_an_index_by_distance_is_refused(tmp_path):
-    rows = np.eye(DIM, dtype=np.float32)
-    records = [{"image_path": str(i)} for i in range(DIM)]
-    folder = write_embedding_folder(tmp_path / "out", [(rows, records)], manifest=False)
-    index = faiss.IndexFlatL2(DIM)
-    index.add(rows)
-    faiss.write_index(index, str(folder / "image.index"))
-    with pytest.raises(FolderError, match="by distance, not by inner product"):
-        Searcher.open(folder, colour_embedder())
 
 
 def test_an_empty_folder_finds_nothing(tmp_path):

@@ -13,12 +13,13 @@ import numpy as np
 from clipworks.arrays import Embeddings
 from clipworks.files import atomic_path
 from clipworks.search.embedding_rows import BLOCK_ROWS, EmbeddingRows
-from clipworks.search.index import AbstractIndex, Allowed, Report
+from clipworks.search.index import DEFAULT_SETTINGS, AbstractStoredIndex, Allowed, Report
+from clipworks.search.index_settings import IndexSettings
 from clipworks.search.matches import Candidates, Matches, nearest_among
 
 
 @final
-class ExactIndex(AbstractIndex):
+class ExactIndex(AbstractStoredIndex):
     """Compares each query with every row. Slow above some hundred thousand rows."""
 
     def __init__(self, rows: EmbeddingRows) -> None:
@@ -40,7 +41,12 @@ class ExactIndex(AbstractIndex):
         return self._rows.embedding_dim
 
     @classmethod
-    def build(cls, rows: EmbeddingRows, report: Report | None = None) -> Self:
+    def build(
+        cls,
+        rows: EmbeddingRows,
+        settings: IndexSettings = DEFAULT_SETTINGS,
+        report: Report | None = None,
+    ) -> Self:
         """Keep the rows where they are."""
         if report:
             report(rows.size, rows.size)
@@ -59,6 +65,22 @@ class ExactIndex(AbstractIndex):
             np.lib.format.write_array_header_1_0(stream, header)
             for block in self._rows.blocks():
                 stream.write(block.astype("<f2").tobytes())
+
+    @property
+    def max_effort(self) -> int:
+        """Every search looks at all rows."""
+        return 1
+
+    def set_effort(self, effort: int) -> None:
+        """Do nothing: there is no choice."""
+
+    def grown(self, rows: EmbeddingRows) -> Self | None:
+        """Say that building anew is as quick."""
+        return None
+
+    def thinned(self, kept: Allowed) -> Self | None:
+        """Say that building anew is as quick."""
+        return None
 
     def _nearest(self, queries: Embeddings, k: int, allowed: Allowed | None) -> Matches:
         return nearest_among(queries, k, self._candidates(allowed))

@@ -1,12 +1,12 @@
-"""FAISS: flat float16 for small folders, inverted lists of 8-bit codes for large ones.
+"""FAISS, in memory or with its lists on disk: what clipworks builds, and what others have built.
 
 Axes: row (of the index), query, hit, dim (width of the joint space).
 """
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass
+import shutil
+from contextlib import nullcontext
 from pathlib import Path
 from threading import Lock
 from typing import Any, Self, final
@@ -15,39 +15,65 @@ import numpy as np
 
 from clipworks.arrays import Embeddings
 from clipworks.errors import FolderError
-from clipworks.files import atomic_path
+from clipworks.files import atomic_path, temporary_name
 from clipworks.search.embedding_rows import BLOCK_ROWS, EmbeddingRows
 from clipworks.search.faiss_binding import faiss
-from clipworks.search.index import AbstractIndex, Allowed, Report
+from clipworks.search.faiss_builder import (
+    POPULATED,
+    add_rows,
+    build_in_memory,
+    build_on_disk,
+)
+from clipworks.search.faiss_kinds import (
+    UNTUNED_NODES,
+    Effort,
+    describe,
+    find_rows,
+    keeps_distances,
+    search_parameters,
+    takes_selectors,
+    without_rows,
+)
+from clipworks.search.index import DEFAULT_SETTINGS, AbstractStoredIndex, Allowed, Report
+from clipworks.search.index_plan import plan_index
+from clipworks.search.index_settings import IndexSettings
 from clipworks.search.matches import Candidates, Matches, nearest_among
+from clipworks.search.silent_output import silent_output
 
-# Up to here comparing with every row takes some milliseconds on a few cores, and is exact.
-MAX_FLAT_ROWS = 200_000
 # Up to here reading the allowed rows and comparing is faster than a search within them.
 MAX_COMPARED_ROWS = 4096
-_TRAINING_ROWS_PER_LIST = 64
-_LISTS_PROBED = 32
-_NODES_VISITED = 128
-_POPULATED = "populated.index"
+_MAX_LISTS_VISITED = 1024
+_MAX_NODES_VISITED = 1024
+_LOPSIDED = 1.5  # times as unequal as they were: lists that were learnt from other rows
 
 
 @final
-class FaissIndex(AbstractIndex):
-    """An inner product index of FAISS, one that clipworks built or clipworks merely reads."""
+class FaissIndex(AbstractStoredIndex):
+    """An index of FAISS, one that clipworks built or clipworks merely reads.
 
-    def __init__(self, index: Any) -> None:  # noqa: ANN401 - FAISS comes without types
+    Args:
+        index: FAISS's own object.
+        path: where it was read from; None for one that lies in memory alone.
+        unsaved_lists: folder of the lists of one that was built on disk and is not saved yet.
+    """
+
+    def __init__(
+        self,
+        index: Any,  # noqa: ANN401
+        path: Path | None = None,
+        unsaved_lists: Path | None = None,
+    ) -> None:
         self._index = index
+        self._path = path
+        self._unsaved_lists = unsaved_lists
+        self._keeps_distances = keeps_distances(index)
         self._finding_rows = Lock()
         self._places: np.ndarray | None = None
 
     @property
     def kind(self) -> str:
         """How the rows are kept."""
-        if isinstance(self._index, faiss.IndexScalarQuantizer):
-            return "flat fp16"
-        if isinstance(self._index, faiss.IndexIVFScalarQuantizer):
-            return f"IVF{self._index.nlist} SQ8"
-        return type(self._index).__name__
+        return describe(self._index)
 
     @property
     def size(self) -> int:
@@ -60,58 +86,113 @@ class FaissIndex(AbstractIndex):
         return self._index.d
 
     @classmethod
-    def build(cls, rows: EmbeddingRows, report: Report | None = None) -> Self:
-        """Take in all rows: flat up to MAX_FLAT_ROWS, inverted lists above."""
-        index = _flat(rows) if rows.size <= MAX_FLAT_ROWS else _trained_lists(rows)
-        for block in rows.blocks():
-            index.add(block)
+    def build(
+        cls,
+        rows: EmbeddingRows,
+        settings: IndexSettings = DEFAULT_SETTINGS,
+        report: Report | None = None,
+    ) -> Self:
+        """Take in all rows, in the kind that fits their number and the memory."""
+
+        def watch(done: int) -> None:
             if report:
-                report(index.ntotal, rows.size)
-        return cls(index)
+                report(done, rows.size)
+
+        plan = plan_index(rows.size, rows.embedding_dim, settings)
+        if not plan.on_disk:
+            return cls(build_in_memory(rows, plan, watch))
+        assert settings.work_folder, "an index with lists on disk needs a folder to work in"
+        lists = temporary_name(settings.work_folder / "lists")
+        lists.mkdir(parents=True)
+        try:
+            return cls(build_on_disk(rows, plan, lists, watch), unsaved_lists=lists)
+        except BaseException:
+            shutil.rmtree(lists, ignore_errors=True)
+            raise
 
     @classmethod
     def open(cls, path: Path) -> Self:
         """Read an index, memory-mapped.
 
         Raises:
-            FolderError: the file is missing, damaged, or compares by another measure.
+            FolderError: the file is missing or damaged.
         """
-        flags = faiss.IO_FLAG_READ_ONLY | faiss.IO_FLAG_MMAP_IFC
-        if path.is_dir():  # clip-retrieval's form for indexes larger than memory
-            path, flags = path / _POPULATED, faiss.IO_FLAG_READ_ONLY | faiss.IO_FLAG_ONDISK_SAME_DIR
-        if not path.is_file():
-            raise FolderError(f"{path} is missing")
-        try:
-            index = faiss.read_index(str(path), flags)
-        except RuntimeError as error:
-            reason = str(error).strip().splitlines()[-1]
-            raise FolderError(f"{path} is damaged, or not for this FAISS: {reason}") from error
-        if index.metric_type != faiss.METRIC_INNER_PRODUCT:
-            raise FolderError(f"{path} compares by distance, not by inner product: index again")
-        return cls(index)
+        return cls(_read(path, faiss.IO_FLAG_READ_ONLY | faiss.IO_FLAG_MMAP_IFC), path)
 
     def save(self, path: Path) -> None:
-        """Write the index to one file, whole or not at all."""
-        with atomic_path(path) as temporary:
-            faiss.write_index(self._index, str(temporary))
+        """Write the index: one file, or a folder where its lists lie on disk."""
+        if self._unsaved_lists is None:
+            with atomic_path(path) as temporary:
+                _write(self._index, temporary)
+                if path.is_dir():
+                    shutil.rmtree(path)
+            return
+        _write(self._index, self._unsaved_lists / POPULATED)
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)
+        self._unsaved_lists.rename(path)
+        self._unsaved_lists = None
+
+    @property
+    def max_effort(self) -> int:
+        """Lists to probe, or nodes of the graph to visit; 1 for kinds that look at all rows."""
+        lists, graph = faiss.try_extract_index_ivf(self._index), self._graph
+        if lists is not None:
+            return min(lists.nlist, _MAX_LISTS_VISITED)
+        return _MAX_NODES_VISITED if graph is not None else 1
+
+    def set_effort(self, effort: int) -> None:
+        """Set what FAISS calls nprobe or efSearch, so that its other readers do as we do."""
+        lists, graph = faiss.try_extract_index_ivf(self._index), self._graph
+        if lists is not None:
+            lists.nprobe = effort
+        elif graph is not None:
+            graph.hnsw.efSearch = effort + (effort == UNTUNED_NODES)
+
+    def grown(self, rows: EmbeddingRows) -> Self | None:
+        """A copy with further rows; None where its lists lie on disk, or would be lopsided."""
+        if self._path is None or self._path.is_dir():
+            return None
+        index = _read(self._path, 0)
+        lists = faiss.try_extract_index_ivf(index)
+        before = lists.invlists.imbalance_factor() if lists is not None else 1.0
+        add_rows(index, rows, lambda _: None)
+        if lists is not None and lists.invlists.imbalance_factor() > _LOPSIDED * before:
+            return None
+        return type(self)(index)
+
+    def thinned(self, kept: Allowed) -> Self | None:
+        """A copy without some rows; None for graphs, and where lists lie on disk."""
+        if self._path is None or self._path.is_dir():
+            return None
+        index = without_rows(_read(self._path, 0), kept)
+        return None if index is None else type(self)(index)
+
+    @property
+    def _graph(self) -> Any:  # noqa: ANN401
+        return self._index if isinstance(self._index, faiss.IndexHNSW) else None
 
     def _nearest(self, queries: Embeddings, k: int, allowed: Allowed | None) -> Matches:
         if allowed is not None and self._is_better_compared(allowed):
             return nearest_among(queries, k, self._kept_rows(np.flatnonzero(allowed)))
         wanted = k if allowed is None else min(k, int(allowed.sum()))
         share = 1.0 if allowed is None else float(allowed.mean())
-        found = self._search(queries, k, _Effort(1 / share, allowed))
+        found = self._search(queries, k, Effort(1 / share, allowed))
         if (found.ids[:, :wanted] < 0).any():  # fewer rows lay where an approximate search looked
-            found = self._search(queries, k, _Effort(self.size, allowed))
+            found = self._search(queries, k, Effort(self.size, allowed))
         return found
 
-    def _search(self, queries: Embeddings, k: int, effort: _Effort) -> Matches:
-        parameters = _search_parameters(self._index, k, effort)
+    def _search(self, queries: Embeddings, k: int, effort: Effort) -> Matches:
+        parameters = search_parameters(self._index, k, effort)
         similarities, ids = self._index.search(queries, k, params=parameters)
+        if self._keeps_distances:  # |a - b|^2 = 2 - 2 ab, of unit rows
+            similarities = 1 - similarities / 2
         return Matches(ids, np.where(ids < 0, np.float32(-np.inf), similarities))
 
     def _is_better_compared(self, allowed: Allowed) -> bool:
-        return int(allowed.sum()) <= MAX_COMPARED_ROWS or not _takes_selectors(self._index)
+        return int(allowed.sum()) <= MAX_COMPARED_ROWS or not takes_selectors(self._index)
 
     def _kept_rows(self, ids: np.ndarray) -> Candidates:
         for start in range(0, len(ids), BLOCK_ROWS):
@@ -121,83 +202,29 @@ class FaissIndex(AbstractIndex):
     def _rows_at(self, ids: np.ndarray) -> Embeddings:
         with self._finding_rows:
             if self._places is None:
-                self._places = _find_rows(self._index)
+                self._places = find_rows(self._index)
         keeper = self._index
         if isinstance(keeper, faiss.IndexIDMap):
             keeper = faiss.downcast_index(keeper.index)
         return keeper.reconstruct_batch(self._places[ids] if len(self._places) else ids)
 
 
-@dataclass(frozen=True)
-class _Effort:
-    """How hard an approximate search looks.
-
-    Attributes:
-        factor: how many times as many lists or nodes as the index says.
-        allowed: the rows that may be found; None for all.
-    """
-
-    factor: float
-    allowed: Allowed | None
-
-
-def _flat(rows: EmbeddingRows) -> Any:  # noqa: ANN401
-    half = faiss.ScalarQuantizer.QT_fp16
-    return faiss.IndexScalarQuantizer(rows.embedding_dim, half, faiss.METRIC_INNER_PRODUCT)
+def _read(path: Path, flags: int) -> Any:  # noqa: ANN401
+    if path.is_dir():  # clip-retrieval's form for indexes larger than memory
+        path, flags = path / POPULATED, faiss.IO_FLAG_READ_ONLY | faiss.IO_FLAG_ONDISK_SAME_DIR
+    if not path.is_file():
+        raise FolderError(f"{path} is missing")
+    try:
+        with silent_output() if flags & faiss.IO_FLAG_ONDISK_SAME_DIR else nullcontext():
+            return faiss.read_index(str(path), flags)
+    except RuntimeError as error:
+        reason = str(error).strip().splitlines()[-1]
+        raise FolderError(f"{path} is damaged, or not for this FAISS: {reason}") from error
 
 
-def _trained_lists(rows: EmbeddingRows) -> Any:  # noqa: ANN401
-    dim = rows.embedding_dim
-    lists = 2 ** round(math.log2(2 * math.sqrt(rows.size)))
-    centres = faiss.IndexFlatIP(dim)
-    codes = faiss.ScalarQuantizer.QT_8bit
-    index = faiss.IndexIVFScalarQuantizer(centres, dim, lists, codes, faiss.METRIC_INNER_PRODUCT)
-    index.train(rows.sample(lists * _TRAINING_ROWS_PER_LIST))
-    index.nprobe = min(lists, _LISTS_PROBED)
-    return index
-
-
-def _search_parameters(index: Any, k: int, effort: _Effort) -> Any:  # noqa: ANN401
-    """How to look; given with each query, so that threads do not meet in the index."""
-    if isinstance(index, faiss.IndexIDMap):
-        return _search_parameters(faiss.downcast_index(index.index), k, effort)
-    if isinstance(index, faiss.IndexPreTransform):
-        inner = _search_parameters(faiss.downcast_index(index.index), k, effort)
-        return faiss.SearchParametersPreTransform(index_params=inner) if inner else None
-    if isinstance(index, faiss.IndexRefine):
-        base = faiss.downcast_index(index.base_index)
-        inner = _search_parameters(base, math.ceil(k * index.k_factor), effort)
-        return faiss.IndexRefineSearchParameters(k_factor=index.k_factor, base_index_params=inner)
-    chosen: dict[str, Any] = {}
-    if effort.allowed is not None:
-        bits = np.packbits(effort.allowed, bitorder="little")
-        chosen["sel"] = faiss.IDSelectorBitmap(bits)
-    if isinstance(index, faiss.IndexIVF):
-        chosen["nprobe"] = min(index.nlist, math.ceil(index.nprobe * effort.factor))
-        return faiss.SearchParametersIVF(**chosen)
-    if isinstance(index, faiss.IndexHNSW):
-        nodes = max(_NODES_VISITED, index.hnsw.efSearch, k) * effort.factor
-        chosen["efSearch"] = math.ceil(min(nodes, max(index.ntotal, k)))
-        return faiss.SearchParametersHNSW(**chosen)
-    return faiss.SearchParameters(**chosen) if chosen else None
-
-
-def _takes_selectors(index: Any) -> bool:  # noqa: ANN401
-    """Whether FAISS can search this index within some rows: not all kinds can."""
-    if isinstance(index, faiss.IndexIDMap | faiss.IndexPreTransform):
-        return _takes_selectors(faiss.downcast_index(index.index))
-    if isinstance(index, faiss.IndexRefine):
-        return _takes_selectors(faiss.downcast_index(index.base_index))
-    if isinstance(index, faiss.IndexIVF):
-        return not isinstance(index, faiss.IndexIVFFastScan)
-    return isinstance(index, faiss.IndexHNSW | faiss.IndexFlat | faiss.IndexScalarQuantizer)
-
-
-def _find_rows(index: Any) -> np.ndarray:  # noqa: ANN401
-    """Make rows findable by their ids; where these are not their places, return the places."""
-    if isinstance(index, faiss.IndexIDMap):
-        return np.argsort(faiss.vector_to_array(index.id_map), kind="stable")
-    lists = faiss.try_extract_index_ivf(index)
-    if lists is not None:
-        lists.make_direct_map()
-    return np.zeros(0, np.int64)
+def _write(index: Any, path: Path) -> None:  # noqa: ANN401
+    try:
+        faiss.write_index(index, str(path))
+    except RuntimeError as error:
+        reason = str(error).strip().splitlines()[-1]
+        raise FolderError(f"{path.parent} cannot be written: {reason}") from error

@@ -1,0 +1,149 @@
+"""Rows to a FAISS index of a planned kind, block by block, in memory or with its lists on disk.
+
+Only kinds that FAISS has had for long, so that other programs with an older one read them.
+
+Axes: row, dim (width of the joint space).
+"""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from clipworks.arrays import Embeddings
+from clipworks.search.embedding_rows import EmbeddingRows
+from clipworks.search.faiss_binding import faiss
+from clipworks.search.index_plan import GRAPH_LINKS, IndexPlan, count_codes
+from clipworks.search.silent_output import silent_output
+
+LISTS_FILE = "merged_index.ivfdata"
+POPULATED = "populated.index"
+_ROWS_PER_LIST = 32  # to train with; of more the lists become hardly better
+_ROWS_PER_CODE = 64
+_ITERATIONS = 8
+_FEW_ROWS = 16_384  # are enough to learn the range of each number
+_CODE_BITS = 8
+_LISTS_PROBED = 32  # until the index is tuned
+_NODES_VISITED = 128
+
+Watch = Callable[[int], None]
+"""Is called with the rows done."""
+
+
+def build_in_memory(rows: EmbeddingRows, plan: IndexPlan, watch: Watch) -> Any:  # noqa: ANN401
+    """Train an index, and add all rows to it."""
+    index = _trained(rows, plan)
+    add_rows(index, rows, watch)
+    return index
+
+
+def add_rows(index: Any, rows: EmbeddingRows, watch: Watch) -> None:  # noqa: ANN401
+    """Add rows at the end of an index that is in memory."""
+    named = isinstance(index, faiss.IndexIDMap)
+    for block in rows.blocks():
+        if named:
+            index.add_with_ids(block, np.arange(index.ntotal, index.ntotal + len(block)))
+        else:
+            index.add(block)
+        watch(index.ntotal)
+
+
+def build_on_disk(rows: EmbeddingRows, plan: IndexPlan, folder: Path, watch: Watch) -> Any:  # noqa: ANN401
+    """Fill the lists piece by piece, each piece a file, and merge these into one file of lists.
+
+    Args:
+        rows: to add.
+        plan: of a kind with lists.
+        folder: gets the lists' file, which the index reads from then on.
+        watch: is told how far the work is.
+    """
+    from faiss.contrib.ondisk import merge_ondisk
+
+    index = _trained(rows, plan)
+    shards = []
+    for number, shard in enumerate(_shards(rows, plan)):
+        piece = faiss.clone_index(index)
+        for start, block in shard:
+            piece.add_with_ids(block, np.arange(start, start + len(block)))
+            watch(start + len(block))
+        shards.append(folder / f"shard_{number}.index")
+        faiss.write_index(piece, str(shards[-1]))
+        del piece
+    with silent_output():
+        merge_ondisk(index, [str(path) for path in shards], str(folder / LISTS_FILE))
+    gc.collect()  # lets go of the pieces' maps
+    for path in shards:
+        path.unlink()
+    return index
+
+
+Shard = Iterator[tuple[int, Embeddings]]
+
+
+def _shards(rows: EmbeddingRows, plan: IndexPlan) -> Iterator[Shard]:
+    """Cut the rows into pieces whose codes fill a quarter of the memory."""
+    most = max(1, plan.memory_bytes // 4 // (plan.code_bytes + 8))
+    blocks = _numbered(rows)
+    for first in blocks:
+        yield _until_full(first, blocks, most)
+
+
+def _numbered(rows: EmbeddingRows) -> Shard:
+    start = 0
+    for block in rows.blocks():
+        yield start, block
+        start += len(block)
+
+
+def _until_full(first: tuple[int, Embeddings], blocks: Shard, most: int) -> Shard:
+    held = len(first[1])
+    yield first
+    while held + len(first[1]) <= most:
+        following = next(blocks, None)
+        if following is None:
+            return
+        held += len(following[1])
+        yield following
+
+
+def _trained(rows: EmbeddingRows, plan: IndexPlan) -> Any:  # noqa: ANN401
+    dim, measure = rows.embedding_dim, faiss.METRIC_INNER_PRODUCT
+    if plan.kind == "flat":
+        return faiss.IndexScalarQuantizer(dim, faiss.ScalarQuantizer.QT_fp16, measure)
+    if plan.kind == "hnsw":
+        graph = faiss.IndexHNSWSQ(dim, faiss.ScalarQuantizer.QT_8bit, GRAPH_LINKS, measure)
+        graph.train(rows.sample(_FEW_ROWS))
+        graph.hnsw.efSearch = _NODES_VISITED
+        return graph
+    return _trained_lists(rows, plan)
+
+
+def _trained_lists(rows: EmbeddingRows, plan: IndexPlan) -> Any:  # noqa: ANN401
+    dim, measure = rows.embedding_dim, faiss.METRIC_INNER_PRODUCT
+    centres, lists = faiss.IndexFlatIP(dim), min(plan.lists, rows.size)
+    if plan.kind == "ivf-sq8":
+        codes = faiss.ScalarQuantizer.QT_8bit
+        index = faiss.IndexIVFScalarQuantizer(centres, dim, lists, codes, measure)
+    else:
+        index = faiss.IndexIVFPQ(centres, dim, lists, count_codes(dim), _code_bits(rows), measure)
+        index.pq.cp.max_points_per_centroid = _ROWS_PER_CODE
+        index.pq.cp.min_points_per_centroid = 1
+        index.pq.cp.niter = _ITERATIONS
+    index.cp.min_points_per_centroid = 1  # small folders are no cause for alarm
+    index.cp.max_points_per_centroid = _ROWS_PER_LIST
+    index.cp.niter = _ITERATIONS
+    index.cp.spherical = True
+    wanted = max(lists * _ROWS_PER_LIST, _FEW_ROWS)
+    affordable = plan.memory_bytes // 4 // (dim * 4)
+    index.nprobe = min(lists, _LISTS_PROBED)
+    index.train(rows.sample(min(wanted, max(lists, affordable))))
+    return index
+
+
+def _code_bits(rows: EmbeddingRows) -> int:
+    """FAISS learns no more values of a code than it sees rows."""
+    return min(_CODE_BITS, max(1, rows.size.bit_length() - 1))

@@ -1,0 +1,89 @@
+"""Which kind of index a folder gets: by its rows, its width and the memory there is.
+
+The limits come from measurements on two cores (docs/benchmarks/index.md).
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from clipworks.errors import SettingsError
+from clipworks.search.index_settings import AUTO, IndexSettings
+
+MAX_FLAT_ROWS = 50_000  # comparing with every row takes about 2 ms, and is exact
+MAX_GRAPH_ROWS = 2_000_000  # a graph of more takes over ten minutes to build
+GRAPH_LINKS = 32
+_LINK_BYTES = 2 * GRAPH_LINKS * 4 + 16
+_ID_BYTES = 8
+_OVERHEAD = 1.15  # of lists and buffers that grow by doubling
+_BUILDING_BYTES = 96 * 2**20  # blocks of rows on their way
+_DIMS_PER_CODE = 8
+
+
+@dataclass(frozen=True)
+class IndexPlan:
+    """How an index will keep its rows.
+
+    Attributes:
+        kind: one of KINDS.
+        lists: inverted lists; 0 where the kind has none.
+        code_bytes: of one row.
+        size_bytes: of the whole, about.
+        on_disk: its lists stay on disk, since they do not fit the memory.
+        memory_bytes: the budget.
+    """
+
+    kind: str
+    lists: int
+    code_bytes: int
+    size_bytes: int
+    on_disk: bool
+    memory_bytes: int
+
+
+def plan_index(num_rows: int, dim: int, settings: IndexSettings) -> IndexPlan:
+    """Choose: exact while that is fast, then a graph, then lists, then lists of short codes.
+
+    Raises:
+        SettingsError: the kind that is asked for does not fit the memory.
+    """
+    kind = settings.kind if settings.kind != AUTO else _choose(num_rows, dim, settings.memory)
+    size = size_of(kind, num_rows, dim)
+    fits = size + _BUILDING_BYTES <= settings.memory
+    if not fits and kind in ("flat", "hnsw"):
+        raise SettingsError(
+            f"a {kind} index of {num_rows:,} rows takes {size / 1e9:.1f} GB, and the memory is to "
+            f"be {settings.memory / 1e9:.1f} GB: give more, or take another --kind"
+        )
+    lists = _count_lists(num_rows) if kind.startswith("ivf") else 0
+    return IndexPlan(kind, lists, _code_bytes(kind, dim), size, not fits, settings.memory)
+
+
+def size_of(kind: str, num_rows: int, dim: int) -> int:
+    """Bytes of an index, about."""
+    row = _code_bytes(kind, dim)
+    row += _LINK_BYTES if kind == "hnsw" else _ID_BYTES if kind.startswith("ivf") else 0
+    centres = _count_lists(num_rows) * dim * 4 if kind.startswith("ivf") else 0
+    return math.ceil(row * num_rows * (1.0 if kind == "flat" else _OVERHEAD)) + centres
+
+
+def _choose(num_rows: int, dim: int, memory: int) -> str:
+    limits = {"flat": MAX_FLAT_ROWS, "hnsw": MAX_GRAPH_ROWS, "ivf-sq8": math.inf}
+    for kind, most in limits.items():
+        if num_rows <= most and size_of(kind, num_rows, dim) + _BUILDING_BYTES <= memory:
+            return kind
+    return "ivf-pq"
+
+
+def _code_bytes(kind: str, dim: int) -> int:
+    return {"flat": 2 * dim, "ivf-pq": count_codes(dim)}.get(kind, dim)
+
+
+def count_codes(dim: int) -> int:
+    """Into how many bytes a row is quantised by products: a number that divides its width."""
+    return next(n for n in range(max(1, dim // _DIMS_PER_CODE), 0, -1) if dim % n == 0)
+
+
+def _count_lists(num_rows: int) -> int:
+    return 2 ** max(2, round(math.log2(2 * math.sqrt(max(1, num_rows)))))
