@@ -20,8 +20,6 @@ from clipworks.search.folder_vectors import FolderVectors
 WORDS_A_NAME = 3
 _ITERATIONS = 25
 _TRAINING_ROWS_PER_CLUSTER = 512
-_RESTARTS = 3
-_MAX_RESTARTED_ROWS = 50_000
 
 Report = Callable[[int, int], None]
 """Is called with the rows done and the rows in all."""
@@ -54,6 +52,8 @@ def find_clusters(
 ) -> Clusters:
     """Group rows by spherical k-means (Dhillon and Modha, Machine Learning 42, 2001).
 
+    It begins with rows that lie apart, as k-means++ chooses them (Arthur and Vassilvitskii, 2007).
+
     Args:
         vectors: the folder's.
         count: of clusters; fewer come where rows do not suffice, or none is nearest to a centre.
@@ -74,13 +74,12 @@ def find_clusters(
         vectors.embedding_dim,
         count,
         niter=_ITERATIONS,
-        nredo=_RESTARTS if len(sample) <= _MAX_RESTARTED_ROWS else 1,
         spherical=True,
         seed=seed + 1,
         min_points_per_centroid=1,
         max_points_per_centroid=_TRAINING_ROWS_PER_CLUSTER,
     )
-    means.train(sample)
+    means.train(sample, init_centroids=_spread_out(sample, count, seed))
     centres = normalize_rows(np.asarray(means.centroids, np.float32))
     return _assign(vectors, centres, num_representatives, report)
 
@@ -125,6 +124,20 @@ def name_by_captions(
         scores = {w: n * np.log((1 + count) / spread[w]) for w, n in counter.items()}
         names.append(sorted(scores, key=lambda word: (-scores[word], word))[:WORDS_A_NAME])
     return names
+
+
+def _spread_out(sample: Embeddings, count: int, seed: int) -> Embeddings:
+    """Choose rows one by one, by chance, the likelier the farther from those chosen already."""
+    random = np.random.default_rng(seed)
+    chosen = [int(random.integers(len(sample)))]
+    distances = np.full(len(sample), np.inf)
+    for _ in range(count - 1):
+        # The square of the distance between unit rows; rounding may take it below 0.
+        distances = np.minimum(distances, np.maximum(2 - 2 * (sample @ sample[chosen[-1]]), 0))
+        total = distances.sum()
+        weights = distances / total if total > 0 else np.full(len(sample), 1 / len(sample))
+        chosen.append(int(random.choice(len(sample), p=weights)))
+    return np.ascontiguousarray(sample[chosen])
 
 
 def _assign(
