@@ -4,7 +4,7 @@ Each caption is a query; its own picture is the answer. Pictures that share its 
 `--alike` (a caption's near kin: other fruit, other faces) are neither right nor wrong, and are left
 out. Then each query is asked again without its picture and its kin: whatever is found is wrong.
 
-    python benchmarks/relevance_calibration.py EMBEDDING_FOLDER --alike subgroup [--rows 100] [--fit]
+    python benchmarks/relevance_calibration.py FOLDER --alike subgroup [--rows 100] [--fit]
 
 `--rows` draws so many pictures of the folder; `--fit` fits the slope and the offset anew.
 """
@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -84,7 +85,7 @@ def calibration(probabilities: np.ndarray, right: np.ndarray) -> dict[str, objec
     """Said against seen, bin by bin, and the mean gap over all that is said to be 5 % and more."""
     table, gap, total = [], 0.0, 0
     edges = [0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0001]
-    for low, high in zip(edges[:-1], edges[1:], strict=True):
+    for low, high in pairwise(edges):
         inside = (probabilities >= low) & (probabilities < high)
         if not inside.any():
             continue
