@@ -20,7 +20,9 @@ if TYPE_CHECKING:
     from clipworks.encoders.embedder import Embedder
     from clipworks.encoders.loading import load
     from clipworks.errors import ClipworksError
-    from clipworks.search.searcher import Searcher
+    from clipworks.search.query import Query
+    from clipworks.search.search_options import SearchOptions
+    from clipworks.search.searcher import Searcher, open_searcher
     from clipworks.zeroshot.classifier import ZeroShotClassifier, classify
 
 __version__ = "0.1.0"
@@ -28,21 +30,27 @@ __version__ = "0.1.0"
 __all__ = [
     "ClipworksError",
     "Embedder",
+    "Query",
+    "SearchOptions",
     "Searcher",
     "ZeroShotClassifier",
     "classify",
     "embed_folder",
     "load",
+    "open_searcher",
 ]
 
 _HOMES = {
     "ClipworksError": "clipworks.errors",
     "Embedder": "clipworks.encoders.embedder",
+    "Query": "clipworks.search.query",
+    "SearchOptions": "clipworks.search.search_options",
     "Searcher": "clipworks.search.searcher",
     "ZeroShotClassifier": "clipworks.zeroshot.classifier",
     "classify": "clipworks.zeroshot.classifier",
     "embed_folder": "clipworks.embed.pipeline",
     "load": "clipworks.encoders.loading",
+    "open_searcher": "clipworks.search.searcher",
 }
 
 

@@ -66,7 +66,7 @@ def cluster(
                 named, clusters.sizes, clusters.representatives, strict=True
             )
         ]
-        subtitle = f"{vectors.size} pictures of {folder} in {len(clusters.sizes)} groups"
+        subtitle = f"{len(vectors.ids)} pictures of {folder} in {len(clusters.sizes)} groups"
         write_group_page(html, vectors, groups, title="Groups", subtitle=subtitle)
 
 

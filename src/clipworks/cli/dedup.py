@@ -56,17 +56,15 @@ def dedup(
     json: Json = False,
 ) -> None:
     """List the groups of pictures that are near duplicates; nothing is deleted."""
-    import numpy as np
-
     from clipworks.cli.copy_options import check_link, copy_rows
     from clipworks.search.folder_vectors import open_vectors
     from clipworks.search.metadata_filter import allowed_rows
 
     link_kind = check_link(link)
     vectors = open_vectors(folder)
-    ids = (
-        np.flatnonzero(allowed_rows(vectors.metadata, where)) if where else np.arange(vectors.size)
-    )
+    ids = vectors.ids
+    if where:
+        ids = ids[allowed_rows(vectors.metadata, where)[ids]]
     groups = _find_same(vectors, ids) if exact else _find_near(vectors, ids, threshold)
     dropped = {row for group in groups for row in group[1:]}
     _print(vectors, groups, checked=len(ids), dropped=len(dropped), json=json)

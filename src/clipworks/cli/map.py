@@ -62,10 +62,10 @@ def map(
     from clipworks.search.folder_vectors import open_vectors
 
     vectors = open_vectors(folder)
-    ids = np.arange(vectors.size)
-    if vectors.size > limit:
-        ids = np.sort(np.random.default_rng(seed).choice(vectors.size, limit, replace=False))
-        typer.echo(f"drawing {limit} of {vectors.size} pictures (--limit)", err=True)
+    ids = vectors.ids
+    if len(ids) > limit:
+        typer.echo(f"drawing {limit} of {len(ids)} pictures (--limit)", err=True)
+        ids = np.sort(np.random.default_rng(seed).choice(ids, limit, replace=False))
     used, points = _lay_out(vectors, ids, method, seed)
     colourings = _colourings(folder, vectors, ids, names=names, count=clusters, model=model)
     page = _render(folder, vectors, ids, points, _put_first(colourings, colour))

@@ -93,8 +93,6 @@ def search(
     from clipworks.search.search_options import SearchOptions
     from clipworks.search.searcher import Searcher
 
-    if embeddings and not json:
-        raise SettingsError("--embeddings are for programs: give --json too")
     queries = make_queries(words, expressions, images)
     if not queries:
         raise SettingsError('nothing to look for: give words, such as "a red apple", or --image')
@@ -104,7 +102,7 @@ def search(
         heads=read_heads(heads),
         dedup=dedup_threshold if dedup else None,
         probabilities=True,
-        embeddings=embeddings,
+        embeddings=_check_embeddings(embeddings, json=json),
         aesthetic=read_aesthetic(aesthetic),
     )
     kind = check_modality(modality)
@@ -115,10 +113,21 @@ def search(
     answers = find_answers(searcher, queries, num_results, offset=offset, options=options)
     _print(answers, json=json)
     if html or open_page:
-        page = html or _temporary_folder() / "results.html"
-        write_page(page, answers, title=_page_title(answers), subtitle=_about(searcher, folder))
-        if open_page:
-            show_in_browser(page)
+        _show(answers, searcher, folder, html, in_browser=open_page)
+
+
+def _show(
+    answers: Sequence[Answer],
+    searcher: Searcher,
+    folder: Path,
+    html: Path | None,
+    *,
+    in_browser: bool,
+) -> None:
+    page = html or _temporary_folder() / "results.html"
+    write_page(page, answers, title=_page_title(answers), subtitle=_about(searcher, folder))
+    if in_browser:
+        show_in_browser(page)
 
 
 def find_answers(
@@ -138,6 +147,12 @@ def find_answers(
         Answer(query.label, searcher.search(query, k, offset=offset, options=chosen), query.picture)
         for query in queries
     ]
+
+
+def _check_embeddings(wanted: bool, *, json: bool) -> bool:
+    if wanted and not json:
+        raise SettingsError("--embeddings are for programs: give --json too")
+    return wanted
 
 
 def _print(answers: Sequence[Answer], *, json: bool) -> None:

@@ -20,8 +20,6 @@ from clipworks.search.folder_vectors import FolderVectors
 WORDS_A_NAME = 3
 _ITERATIONS = 25
 _TRAINING_ROWS_PER_CLUSTER = 512
-_RESTARTS = 3
-_MAX_RESTARTED_ROWS = 50_000
 
 Report = Callable[[int, int], None]
 """Is called with the rows done and the rows in all."""
@@ -33,7 +31,7 @@ class Clusters:
 
     Attributes:
         centres: unit rows [cluster dim].
-        labels: the cluster of each row.
+        labels: the cluster of each row; -1 for deleted ones.
         sizes: rows of each cluster.
         representatives: for each cluster its rows, those nearest to the centre first; some only.
     """
@@ -54,6 +52,8 @@ def find_clusters(
 ) -> Clusters:
     """Group rows by spherical k-means (Dhillon and Modha, Machine Learning 42, 2001).
 
+    It begins with rows that lie apart, as k-means++ chooses them (Arthur and Vassilvitskii, 2007).
+
     Args:
         vectors: the folder's.
         count: of clusters; fewer come where rows do not suffice, or none is nearest to a centre.
@@ -66,21 +66,20 @@ def find_clusters(
     """
     if count < 1:
         raise SettingsError(f"number of clusters {count}: expected at least 1")
-    if not vectors.size:
+    if not len(vectors.ids):
         raise SettingsError("the folder holds no rows, so there are no clusters")
-    count = min(count, vectors.size)
+    count = min(count, len(vectors.ids))
     sample = vectors.sample(count * _TRAINING_ROWS_PER_CLUSTER)
     means = faiss.Kmeans(
         vectors.embedding_dim,
         count,
         niter=_ITERATIONS,
-        nredo=_RESTARTS if len(sample) <= _MAX_RESTARTED_ROWS else 1,
         spherical=True,
         seed=seed + 1,
         min_points_per_centroid=1,
         max_points_per_centroid=_TRAINING_ROWS_PER_CLUSTER,
     )
-    means.train(sample)
+    means.train(sample, init_centroids=_spread_out(sample, count, seed))
     centres = normalize_rows(np.asarray(means.centroids, np.float32))
     return _assign(vectors, centres, num_representatives, report)
 
@@ -115,6 +114,8 @@ def name_by_captions(
     """
     counts = [Counter[str]() for _ in range(count)]
     for label, caption in zip(labels, captions, strict=True):
+        if label < 0:
+            continue
         words = {word for word in (caption or "").lower().split() if len(word) > 2}
         counts[label].update(words)
     spread = Counter(word for counter in counts for word in counter)
@@ -125,11 +126,25 @@ def name_by_captions(
     return names
 
 
+def _spread_out(sample: Embeddings, count: int, seed: int) -> Embeddings:
+    """Choose rows one by one, by chance, the likelier the farther from those chosen already."""
+    random = np.random.default_rng(seed)
+    chosen = [int(random.integers(len(sample)))]
+    distances = np.full(len(sample), np.inf)
+    for _ in range(count - 1):
+        # The square of the distance between unit rows; rounding may take it below 0.
+        distances = np.minimum(distances, np.maximum(2 - 2 * (sample @ sample[chosen[-1]]), 0))
+        total = distances.sum()
+        weights = distances / total if total > 0 else np.full(len(sample), 1 / len(sample))
+        chosen.append(int(random.choice(len(sample), p=weights)))
+    return np.ascontiguousarray(sample[chosen])
+
+
 def _assign(
     vectors: FolderVectors, centres: Embeddings, num_representatives: int, report: Report | None
 ) -> Clusters:
-    labels = np.empty(vectors.size, np.int64)
-    nearness = np.empty(vectors.size, np.float32)
+    labels = np.full(vectors.size, -1)
+    nearness = np.zeros(vectors.size, np.float32)
     done = 0
     for ids, rows in vectors.blocks():
         cosines = rows @ centres.T  # [row cluster]
@@ -137,11 +152,11 @@ def _assign(
         nearness[ids] = cosines.max(axis=1)
         done += len(ids)
         if report:
-            report(done, vectors.size)
-    sizes = np.bincount(labels, minlength=len(centres))
+            report(done, len(vectors.ids))
+    sizes = np.bincount(labels[vectors.ids], minlength=len(centres))
     order = np.argsort(-sizes, kind="stable")
     order = order[sizes[order] > 0]
-    new_label = np.full(len(centres), -1)
+    new_label = np.full(len(centres) + 1, -1)  # the last one is for the deleted rows' -1
     new_label[order] = np.arange(len(order))
     labels = new_label[labels]
     representatives = []

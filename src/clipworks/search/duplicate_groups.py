@@ -49,14 +49,14 @@ def find_near_duplicates(
     Args:
         vectors: the folder's.
         threshold: 0.94 is clip-retrieval's.
-        ids: which rows to look at; None for all.
+        ids: which rows to look at; None for all that were not deleted.
         report: is told how far the work is.
 
     Raises:
         SettingsError: the threshold is no cosine above 0.
     """
     threshold = check_threshold(threshold)
-    wanted = np.arange(vectors.size) if ids is None else np.sort(ids)
+    wanted = vectors.ids if ids is None else np.sort(ids)
     if len(wanted) < 2:
         return []
     index = _index_rows(vectors, wanted)

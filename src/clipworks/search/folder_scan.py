@@ -67,7 +67,7 @@ def scan_folder(
         SettingsError: relevance is wanted and cannot be judged.
     """
     allowed = conditions.allowed
-    ids = np.arange(vectors.size) if allowed is None else np.flatnonzero(allowed)
+    ids = vectors.ids if allowed is None else vectors.ids[allowed[vectors.ids]]
     if conditions.query is None and not conditions.heads:
         return Matching(ids, {})
     found: list[Matching] = []

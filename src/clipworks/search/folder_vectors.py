@@ -10,8 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from jaxtyping import Int64
 
 from clipworks.arrays import Embeddings
+from clipworks.search.deleted_rows import kept_rows
 from clipworks.search.embedding_rows import BLOCK_ROWS, EmbeddingRows
 from clipworks.search.folder_contents import Modality, read_rows
 from clipworks.search.index import AbstractIndex
@@ -27,15 +29,17 @@ class FolderVectors:
         index: of the modality.
         metadata: one row a sample.
         rows: the arrays; None where only the index is left of them.
+        ids: of all rows that were not deleted, rising.
     """
 
     index: AbstractIndex
     metadata: MetadataTable
     rows: EmbeddingRows | None
+    ids: Int64[np.ndarray, "row"]
 
     @property
     def size(self) -> int:
-        """How many rows there are."""
+        """How many rows there are, the deleted ones too: ids go up to here."""
         return self.index.size
 
     @property
@@ -51,18 +55,18 @@ class FolderVectors:
         """Go through rows in their order, some thousands at a time, each block with its ids.
 
         Args:
-            ids: which rows; None for all.
+            ids: which rows; None for all that were not deleted.
         """
-        wanted = np.arange(self.size) if ids is None else ids
+        wanted = self.ids if ids is None else ids
         for start in range(0, len(wanted), BLOCK_ROWS):
             chosen = wanted[start : start + BLOCK_ROWS]
             yield chosen, self.take(chosen)
 
     def sample(self, count: int) -> Embeddings:
         """Draw up to `count` rows evenly at random, the same ones every time."""
-        count = min(count, self.size)
-        ids = np.random.default_rng(0).choice(self.size, count, replace=False)
-        return self.take(np.sort(ids))
+        count = min(count, len(self.ids))
+        chosen = np.random.default_rng(0).choice(self.ids, count, replace=False)
+        return self.take(np.sort(chosen))
 
 
 def open_vectors(folder: Path, modality: Modality = "image") -> FolderVectors:
@@ -73,4 +77,6 @@ def open_vectors(folder: Path, modality: Modality = "image") -> FolderVectors:
     """
     opened = open_index(folder, modality)
     rows = read_rows(folder, modality, opened.metadata)
-    return FolderVectors(opened.index, opened.metadata, rows)
+    kept = kept_rows(folder, opened.metadata.size)
+    ids = np.arange(opened.metadata.size) if kept is None else np.flatnonzero(kept)
+    return FolderVectors(opened.index, opened.metadata, rows, ids)

@@ -13,8 +13,12 @@ from clipworks.errors import (
     ModelMismatchError,
     SettingsError,
 )
+from clipworks.search import searcher as searcher_module
 from clipworks.search.build import BuildOrder, build_index
-from clipworks.search.searcher import Hit, RecordedModel, Searcher, recorded_model
+from clipworks.search.hits import Hit
+from clipworks.search.query import Query
+from clipworks.search.search_options import SearchOptions
+from clipworks.search.searcher import RecordedModel, Searcher, open_searcher, recorded_model
 from tests.support.colours import (
     COLOURS,
     DIM,
@@ -23,6 +27,7 @@ from tests.support.colours import (
     save_picture,
     write_embedding_folder,
 )
+from tests.support.folders import folder_of
 
 
 @pytest.fixture
@@ -198,3 +203,75 @@ def test_a_query_is_cut_short_as_the_rows_are(tmp_path, store):
         hit = searcher.search_image(pictures / f"{name}.png", k=1)[0]
         assert hit.image_path == str(pictures / f"{name}.png")
         assert hit.similarity > 0.999
+
+
+def test_pages_neither_repeat_nor_drop_a_hit(tmp_path):
+    rows = np.random.default_rng(0).integers(0, 2, (500, DIM)) + 0.1  # many of them equal
+    folder, _ = folder_of(tmp_path / "out", rows)
+    for indexed in (False, True):
+        if indexed:
+            build_index(folder)
+        searcher = Searcher.open(folder, colour_embedder())
+        whole = searcher.search("red", 500)
+        assert sorted(hit.id for hit in whole) == list(range(500))
+        assert whole == sorted(whole, key=lambda hit: (-hit.similarity, hit.id))
+        assert [hit.rank for hit in whole] == list(range(1, 501))
+        for size in (7, 100, 1000):
+            pages = list(searcher.pages("red", size))
+            assert [hit for page in pages for hit in page] == whole
+            assert all(len(page) == size for page in pages[:-1])
+        assert searcher.search("red", 7, offset=13) == whole[13:20]
+
+
+def test_sums_conditions_and_embeddings_from_python(folder):
+    searcher = open_searcher(folder, colour_embedder())
+    query = Query.text("red") - 0.5 * Query.text("blue")
+    options = SearchOptions(where="row > 2", embeddings=True)
+    hits = searcher.search(query, 2, options=options)
+    assert hits[0].id == 3
+    row = np.load(folder / "img_emb" / "img_emb_0.npy")[3].astype(np.float32)
+    np.testing.assert_array_equal(hits[0].embedding, row)
+    assert hits[0].similarity == pytest.approx(
+        float(row @ query.embed(colour_embedder())), abs=1e-3
+    )
+
+
+def test_embeddings_come_from_the_index_where_the_arrays_are_gone(folder):
+    build_index(folder)
+    expected = np.load(folder / "img_emb" / "img_emb_0.npy")[3].astype(np.float32)
+    for path in (folder / "img_emb").iterdir():
+        path.unlink()
+    searcher = open_searcher(folder, colour_embedder())
+    (hit,) = searcher.search("red", 1, options=SearchOptions(where="row = 3", embeddings=True))
+    np.testing.assert_allclose(hit.embedding, expected, atol=2e-3)
+
+
+def test_near_duplicates_make_room_for_others(tmp_path):
+    rows = np.repeat(np.eye(DIM)[:4] + 0.1, 50, axis=0)
+    folder, _ = folder_of(tmp_path / "out", rows)
+    searcher = open_searcher(folder, colour_embedder())
+    hits = searcher.search("red", 4, options=SearchOptions(dedup=0.94))
+    assert [hit.id for hit in hits] == [0, 50, 100, 150]
+    assert [hit.rank for hit in hits] == [1, 2, 3, 4]
+
+
+def test_a_condition_is_looked_up_once(folder, monkeypatch):
+    asked = []
+    whole = searcher_module.allowed_rows
+    monkeypatch.setattr(searcher_module, "allowed_rows", lambda *a: asked.append(a) or whole(*a))
+    searcher = open_searcher(folder, colour_embedder())
+    options = SearchOptions(where="row > 2")
+    assert searcher.search("red", options=options) == searcher.search("red", options=options)
+    assert len(asked) == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [({"k": 0}, "at least 1"), ({"offset": -1}, "0 or more")],
+)
+def test_numbers_that_make_no_sense_are_refused(folder, arguments, message):
+    searcher = open_searcher(folder, colour_embedder())
+    with pytest.raises(SettingsError, match=message):
+        searcher.search("red", **arguments)
+    with pytest.raises(SettingsError, match="page size 0"):
+        searcher.pages("red", 0)
