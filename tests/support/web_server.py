@@ -14,8 +14,9 @@ from urllib.parse import unquote
 class WebServer:
     """Files by path, and paths that mean trouble.
 
-    `/status/503/2/NAME` answers 503 twice and then NAME; `/redirect?TARGET` leads elsewhere;
-    `/slow/NAME` sends a byte now and then; `/cut/NAME` closes halfway; `/late/NAME` waits first.
+    `/status/503/2/NAME` answers 503 twice and then NAME; `/redirect?TARGET` leads elsewhere,
+    `/loop` nowhere; `/slow/NAME` sends a byte now and then; `/cut/NAME` closes halfway;
+    `/late/NAME` waits first; `/unsized/NAME` does not say how long it is.
     """
 
     def __init__(self) -> None:
@@ -75,9 +76,9 @@ def answer(handler: BaseHTTPRequestHandler, state: WebServer, count: int) -> Non
             handler.end_headers()
             return
         path = f"/{name}"
-    elif path.startswith("/redirect?"):
+    elif path.startswith(("/redirect?", "/loop")):
         handler.send_response(302)
-        handler.send_header("Location", path.partition("?")[2])
+        handler.send_header("Location", path.partition("?")[2] or "/loop")
         handler.end_headers()
         return
     elif kind in ("slow", "cut", "late", "unsized"):

@@ -6,7 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from clipworks.data.addresses import is_address, read_address
+from clipworks.data.downloads import FetchLimits
 from clipworks.errors import InputError
+
+_GLANCE = FetchLimits(timeout_s=5.0, tries=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,3 +61,15 @@ def read_content(content: Content) -> bytes:
         raise InputError(f"cannot be read: {error.strerror or error}") from error
     except ValueError as error:  # a null byte
         raise InputError(f"is not a path: {error}") from error
+
+
+def open_again(image_path: str) -> Path | bytes:
+    """Find a picture that metadata name, for whoever wants to show it: its file, or its bytes.
+
+    There is little patience with addresses, since somebody is waiting.
+
+    Raises:
+        InputError: an address cannot be read; the message leaves it out.
+    """
+    path = Location(image_path).path
+    return read_address(image_path, _GLANCE) if path is None else path

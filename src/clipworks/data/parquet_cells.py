@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from functools import lru_cache
 from itertools import accumulate
 from typing import Any, BinaryIO, final
@@ -91,13 +91,14 @@ class _Cursor:
 
     def __init__(self, url: str, columns: Sequence[str], start: int) -> None:
         self._stream = open_stream(url)
-        with explaining_parquet():
+        with ExitStack() as on_failure, explaining_parquet():
+            on_failure.callback(self._stream.close)
             file = pq.ParquetFile(self._stream, buffer_size=_BUFFER_BYTES)
             sizes = [file.metadata.row_group(n).num_rows for n in range(file.num_row_groups)]
             ends = list(accumulate(sizes))
             first = next((n for n, end in enumerate(ends) if start < end), len(ends))
-            groups = list(range(first, len(ends)))
-            self._batches = file.iter_batches(_BATCH_ROWS, row_groups=groups, columns=list(columns))
+            self._batches = _batches(file, range(first, len(ends)), list(columns))
+            on_failure.pop_all()
         self.position = ends[first - 1] if first else 0
         self._batch: pa.RecordBatch | None = None
 
@@ -129,6 +130,13 @@ class _Cursor:
             if self._batch is None:
                 return False
         return True
+
+
+def _batches(
+    file: pq.ParquetFile, groups: Iterable[int], columns: list[str]
+) -> Iterator[pa.RecordBatch]:
+    for group in groups:  # no batch of two groups: one of them may be damaged
+        yield from file.iter_batches(_BATCH_ROWS, row_groups=[group], columns=columns)
 
 
 _CURSORS: dict[tuple[str, tuple[str, ...]], _Cursor] = {}
@@ -177,11 +185,16 @@ def _passes_a_group(url: str, position: int, start: int) -> bool:
     """Whether a new cursor would begin nearer to `start` than this one stands."""
     if start == position:
         return False
-    return any(position < end <= start for end in _group_ends(url))
+    return any(position < end <= start for end in group_ends(url))
 
 
 @lru_cache(maxsize=64)
-def _group_ends(url: str) -> tuple[int, ...]:
+def group_ends(url: str) -> tuple[int, ...]:
+    """Where the row groups of a file end, in rows.
+
+    Raises:
+        InputError: the file cannot be read; the message leaves the place out.
+    """
     with open_parquet(url) as file:
         footer = file.metadata
     return tuple(accumulate(footer.row_group(n).num_rows for n in range(footer.num_row_groups)))

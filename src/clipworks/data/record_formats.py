@@ -107,7 +107,7 @@ class JsonFormat(AbstractRecordFormat):
         """A row whose columns are the object's."""
         try:
             return sample_of_row(parse_object(record), self.choice, name=name)
-        except InputError as error:
+        except (InputError, RecursionError) as error:
             return _unreadable(name, str(error))
 
 

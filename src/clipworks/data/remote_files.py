@@ -78,6 +78,8 @@ def list_remote(url: str) -> list[StoredFile]:
         return [StoredFile(url, None)]
     with _one_line_errors():
         files, path = _file_system(url)
+        if files.isfile(path):
+            return [StoredFile(url, files.size(path))]
         found = files.find(path, detail=True)
     if not found:
         raise InputError("holds nothing, or is not there")
@@ -131,7 +133,9 @@ class Spool:
 
 
 def _stored(asked: str, found: dict[str, Any]) -> list[StoredFile]:
-    root = asked.partition("://")[0] + "://" + _host_apart(asked)
+    protocol, _, path = asked.partition("://")
+    # The storage leaves away slashes that the user may have typed.
+    root = f"{protocol}://{'/' if path.startswith('/') else ''}{_host_apart(asked)}"
     return [
         StoredFile(root + name.lstrip("/"), info.get("size"))
         for name, info in sorted(found.items())

@@ -11,7 +11,6 @@ import gzip
 import io
 import lzma
 import tarfile
-import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import BinaryIO, cast, final
@@ -108,6 +107,9 @@ class TarReader:
         begin = self._position
         block = self._read(BLOCK_BYTES, may_end=True)
         if not block:
+            end = self._stream.seek(0, io.SEEK_END) if self._can_seek else begin
+            if end < begin:
+                raise InputError(f"the archive is cut off at byte {end}")
             if begin:
                 raise InputError(f"the archive ends at byte {begin} without its end mark")
             raise InputError("the archive is empty (0 bytes)")
@@ -140,8 +142,9 @@ class TarReader:
         while (missing := begin + size - self._position) > 0:
             try:
                 piece = self._stream.read(min(missing, _PIECE))
-            except (OSError, EOFError, zlib.error, lzma.LZMAError) as error:
-                raise InputError(f"the archive cannot be read on: {error}") from error
+            except Exception as error:  # every storage and every compression has its own
+                reason = " ".join(str(error).split()) or type(error).__name__
+                raise InputError(f"the archive cannot be read on: {reason}") from error
             if not piece:
                 if may_end and self._position == begin:
                     return b""
@@ -152,9 +155,16 @@ class TarReader:
 
 
 def decompressed(stream: BinaryIO) -> tuple[BinaryIO, bool]:
-    """Look through gzip, bzip2 and xz, told by their first bytes, and say whether there was one."""
+    """Look through gzip, bzip2 and xz, told by their first bytes, and say whether there was one.
+
+    Raises:
+        InputError: the first bytes cannot be read.
+    """
     buffered = io.BufferedReader(cast("io.RawIOBase", stream), 1 << 17)
-    prefix = buffered.peek(8)
+    try:
+        prefix = buffered.peek(8)
+    except Exception as error:  # every storage has its own
+        raise InputError(f"cannot be read: {' '.join(str(error).split())}") from error
     for signature, opener in _DECOMPRESSORS:
         if prefix.startswith(signature):
             return cast("BinaryIO", opener(buffered)), True

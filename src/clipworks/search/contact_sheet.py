@@ -9,7 +9,8 @@ from importlib.resources import files
 from pathlib import Path
 from string import Template
 
-from clipworks.errors import InvalidImageError
+from clipworks.data.contents import open_again
+from clipworks.errors import InputError
 from clipworks.inputs.decoding import decode_image
 from clipworks.inputs.orientation import orient
 from clipworks.search.hits import Hit
@@ -65,7 +66,7 @@ def render_contact_sheet(
 def _section(answer: Answer) -> str:
     picture, words = "", escape(answer.query)
     if answer.picture:
-        picture = _image_tag(answer.picture, alt="the query") or ""
+        picture = _image_tag(str(answer.picture), alt="the query") or ""
         words = f"like {words}"
     best = max((hit.similarity for hit in answer.hits), default=0.0)
     cards = "\n".join(_card(hit, best) for hit in answer.hits)
@@ -102,18 +103,18 @@ def _figures(hit: Hit) -> str:
 def _picture(hit: Hit) -> str:
     if not hit.image_path:
         return ""
-    tag = _image_tag(Path(hit.image_path), alt=hit.caption or hit.image_path)
+    tag = _image_tag(hit.image_path, alt=hit.caption or hit.image_path)
     return f'<div class="picture">{tag or _GONE}</div>'
 
 
 _GONE = '<span class="gone">the picture is no longer there, or cannot be read</span>'
 
 
-def _image_tag(path: Path, *, alt: str) -> str | None:
+def _image_tag(path: str, *, alt: str) -> str | None:
     """An `img` with the thumbnail in it; None where the picture cannot be read."""
     try:
-        image = orient(decode_image(path))
-    except InvalidImageError:
+        image = orient(decode_image(open_again(path)))
+    except InputError:
         return None
     small = max(image.size) < _SMALL_PX
     # Icons and cut-out drawings are made for white paper, on a dark page too.

@@ -6,13 +6,13 @@ import base64
 import io
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
+from clipworks.data.contents import open_again
 from clipworks.devices import count_cores
-from clipworks.errors import InvalidImageError
+from clipworks.errors import InputError
 from clipworks.inputs.decoding import decode_image
 from clipworks.inputs.orientation import orient
 
@@ -88,9 +88,9 @@ def _tile(path: str | None, tile_px: int) -> Image.Image | None:
     if not path:
         return None
     try:
-        image = decode_image(Path(path))
+        image = decode_image(open_again(path))
         small = shrink(orient(image), tile_px).convert("RGBA")
-    except InvalidImageError:
+    except InputError:
         return None
     tile = Image.new("RGBA", (tile_px, tile_px), (255, 255, 255, 0))
     paper = Image.new("RGBA", small.size, "white")

@@ -190,10 +190,9 @@ def pair_texts(files: Iterable[str]) -> Iterator[Sample]:
         yield Sample(path, caption=Location(path), fields=_located(beside))
 
 
-def digest_of_names(samples: Iterable[Sample], root: str) -> str:
-    """Hash the names, below the root, of all files that the samples consist of."""
+def digest_of_names(samples: Iterable[Sample], start: int = 0) -> str:
+    """Hash the names of all files that the samples consist of, without their first bytes."""
     hasher = hashlib.sha256()
-    start = len(os.fsencode(root)) + 1
     for sample in samples:
         for part in (sample.image, sample.caption, sample.fields):
             hasher.update(os.fsencode(part.url)[start:] if isinstance(part, Location) else b"")
@@ -229,7 +228,7 @@ def _listing(folder: Path, root: Path, samples: Iterable[Sample]) -> FolderListi
     if not ordered:
         kinds = ", ".join(sorted(suffix[1:] for suffix in PICTURE_SUFFIXES))
         raise FolderError(f"{folder} holds no pictures, nor does a folder below it ({kinds})")
-    return FolderListing(root, ordered, digest_of_names(ordered, str(root)))
+    return FolderListing(root, ordered, digest_of_names(ordered, len(os.fsencode(root)) + 1))
 
 
 def _is_heif(name: str) -> bool:

@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from clipworks.data.addresses import WEB, protocol_of
 from clipworks.data.picture_suffixes import PICTURE_SUFFIXES
 from clipworks.data.remote_files import StoredFile
 from clipworks.data.sources.folder_source import FolderSource, list_all_files
@@ -17,7 +18,7 @@ from clipworks.data.sources.places import STDIN, Place, look_up
 from clipworks.data.sources.record_source import open_records, open_stdin
 from clipworks.data.sources.remote_folder_source import open_remote_folder
 from clipworks.data.sources.source import AbstractSource
-from clipworks.data.sources.source_options import Say, SourceOptions
+from clipworks.data.sources.source_options import Say, SourceOptions, keep_silent
 from clipworks.data.sources.webdataset_source import open_tars
 from clipworks.errors import FolderError, SettingsError
 
@@ -47,7 +48,7 @@ def open_source(
         SettingsError: its kind cannot be told; or a column, pictures or captions are missing.
         MissingExtraError: there are pictures that an optional library reads.
     """
-    options, say = options or SourceOptions(), say or _keep_silent
+    options, say = options or SourceOptions(), say or keep_silent
     place = look_up([str(text) for text in typed])
     if place.folder is not None:
         return _open_folder(place.folder, place, options, say)
@@ -61,15 +62,14 @@ def open_source(
 
 def kind_of(name: str) -> str | None:
     """What a file's name says that it is; None where it says nothing of use."""
+    if protocol_of(name) in WEB:
+        name = name.partition("?")[0]
     if _TAR.fullmatch(name):
         return "webdataset"
-    suffix = os.path.splitext(name.partition("?")[0])[1].lower()  # noqa: PTH122
+    suffix = os.path.splitext(name)[1].lower()  # noqa: PTH122
     if suffix in PICTURE_SUFFIXES:
         return _PICTURE
     return _TEXT if suffix == ".txt" else _TABLES.get(suffix)
-
-
-def _keep_silent(line: str) -> None: ...
 
 
 def _open_files(
@@ -115,6 +115,8 @@ def _mixed(where: str, kinds: Iterable[str | None]) -> SettingsError:
 
 def _open_folder(folder: Path, place: Place, options: SourceOptions, say: Say) -> AbstractSource:
     kind = options.kind or _kind_of_folder(folder, options)
+    if kind == "img2dataset" and not is_img2dataset(_names_at_the_top(folder)):
+        kind = "folder"  # its format `files`
     if kind == "folder":
         return FolderSource(
             folder, partition_size=options.partition_size, modality=options.modality
@@ -160,10 +162,7 @@ def _kind_of_folder(folder: Path, options: SourceOptions) -> str:
 
     Tables beside pictures, or above them, do not count: many people keep lists there.
     """
-    try:
-        top = [entry.name for entry in os.scandir(folder)]
-    except OSError as error:
-        raise FolderError(f"{folder} cannot be read: {error.strerror}") from error
+    top = _names_at_the_top(folder)
     if is_img2dataset(top):
         return "img2dataset"
     kinds = {kind_of(name) for name in top}
@@ -174,6 +173,14 @@ def _kind_of_folder(folder: Path, options: SourceOptions) -> str:
     if _PICTURE in kinds or (options.modality == "text" and _TEXT in kinds):
         return "folder"
     return _kind_of_names(str(folder), list_all_files(folder)[1])
+
+
+def _names_at_the_top(folder: Path) -> list[str]:
+    try:
+        with os.scandir(folder) as entries:
+            return [entry.name for entry in entries]
+    except OSError as error:
+        raise FolderError(f"{folder} cannot be read: {error.strerror}") from error
 
 
 def _kind_of_names(where: str, names: Sequence[str]) -> str:

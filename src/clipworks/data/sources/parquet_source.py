@@ -14,7 +14,7 @@ from clipworks.data.columns import find_arrow_columns
 from clipworks.data.contents import Unreadable
 from clipworks.data.downloads import FetchLimits
 from clipworks.data.embedding_folder import CAPTION_COLUMN, IMAGE_PATH_COLUMN
-from clipworks.data.parquet_cells import open_parquet, read_rows
+from clipworks.data.parquet_cells import group_ends, open_parquet, read_rows
 from clipworks.data.readahead import read_ahead
 from clipworks.data.remote_files import StoredFile
 from clipworks.data.samples import Sample, storable
@@ -85,15 +85,36 @@ class ParquetPartition(AbstractPartition):
     def _read(self) -> Iterator[Sample]:
         for part in self._ranges:
             number = part.start
-            try:
-                for row in read_rows(part.url, self._columns, start=part.start, stop=part.stop):
-                    if not self._successes or row.get(STATUS_COLUMN) == SUCCESS:
-                        name = cell_address(self._choice.image or "", number, part.url)
-                        yield sample_of_row(row, self._choice, name=name)
-                    number += 1
-            except InputError as error:
-                bad = Unreadable(f"{error} (rows {number} to {part.stop - 1} are lost)")
-                yield Sample(part.url, image=bad, caption=bad)
+            while number < part.stop:
+                try:
+                    for sample in self._read_range(part.url, number, part.stop):
+                        number += 1
+                        if sample:
+                            yield sample
+                    break
+                except InputError as error:
+                    following = _next_group(part, number)
+                    bad = Unreadable(f"{error} (rows {number} to {following - 1} are lost)")
+                    yield Sample(f"{part.url}#row={number}", image=bad, caption=bad)
+                    number = following
+
+    def _read_range(self, url: str, start: int, stop: int) -> Iterator[Sample | None]:
+        """Give a sample, or nothing, for each row."""
+        rows = read_rows(url, self._columns, start=start, stop=stop)
+        for number, row in enumerate(rows, start):
+            if self._successes and row.get(STATUS_COLUMN) != SUCCESS:
+                yield None
+            else:
+                name = cell_address(self._choice.image or "", number, url)
+                yield sample_of_row(row, self._choice, name=name)
+
+
+def _next_group(part: RowRange, number: int) -> int:
+    """The row of a range at which the row group behind another row begins; or the range's end."""
+    try:
+        return min(part.stop, next(end for end in group_ends(part.url) if end > number))
+    except InputError:
+        return part.stop
 
 
 def open_parquet_files(
@@ -137,7 +158,7 @@ def open_parquet_files(
         num_samples=num_samples if successes else sum(rows),
         num_partitions=len(plan),
         modality=choice.modality,
-        options=choice.options,
+        options={**options.said, **choice.options},
     )
     return OpenedSource(
         facts,

@@ -110,27 +110,29 @@ def _local_file(path: str) -> StoredFile:
 
 
 def _look_up_address(address: str) -> Place:
-    files: list[StoredFile] = []
     try:
-        if protocol_of(address) in WEB or _BRACES.search(address):
-            files = [StoredFile(url, None) for url in _expand_braces(address)]
-            if protocol_of(address) not in WEB:
-                files = [found for file in files for found in _list(file.url)]
-            elif is_pattern(address):
+        if protocol_of(address) in WEB:
+            if is_pattern(address):
                 glob_remote(address)  # says why it cannot be
-        else:
-            files = _list(address)
+            return Place(address, None, tuple(StoredFile(u, None) for u in _expand_braces(address)))
+        files = [file for text in _expand_braces(address) for file in _list(text)]
     except InputError as error:
         if isinstance(error, SettingsError):
             raise
         raise FolderError(f"{address} {error}") from error
-    named = {file.url for file in files} == {address} or is_pattern(address)
-    is_folder = not named and not _BRACES.search(address)
+    root = address.rstrip("/") + "/"
+    is_folder = all(file.url.startswith(root) for file in files)
     return Place(address, None, tuple(files), is_folder)
 
 
 def _list(address: str) -> list[StoredFile]:
-    found = glob_remote(address) if is_pattern(address) else list_remote(address)
-    if not found:
-        raise InputError("is not there")
-    return found
+    """List what an address means: first as it is written, since storage takes any name."""
+    try:
+        return list_remote(address)
+    except InputError as error:
+        if isinstance(error, SettingsError) or not is_pattern(address):
+            raise
+        found = glob_remote(address)
+        if not found:
+            raise
+        return found

@@ -12,7 +12,7 @@ import hashlib
 import os
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from io import BytesIO
 from itertools import islice
@@ -38,7 +38,7 @@ from clipworks.data.samples import Sample, storable
 from clipworks.data.sources.opened_source import OpenedSource, SourceFacts
 from clipworks.data.sources.places import STDIN
 from clipworks.data.sources.source import AbstractPartition, AbstractSource
-from clipworks.data.sources.source_options import Modality, Say, SourceOptions
+from clipworks.data.sources.source_options import Modality, Say, SourceOptions, keep_silent
 from clipworks.data.table_rows import choose_columns
 from clipworks.errors import FolderError, InputError, SettingsError
 
@@ -150,7 +150,11 @@ def _open_all(
     options: SourceOptions,
     say: Say,
 ) -> AbstractSource:
-    opened = [_open(url, opener, kind, options, say) for url, opener in openers.items()]
+    opened: list[_RecordFile] = []
+    for url, opener in openers.items():
+        if opened:  # what is guessed of the first file holds for all
+            options, say = _as_the_first(options, opened[0].record_format), keep_silent
+        opened.append(_open(url, opener, kind, options, say))
     hasher = hashlib.sha256()
     stretches = list(_cut(opened, options.partition_size, hasher.update))
     count = sum(part[-1] for part in stretches)
@@ -191,11 +195,24 @@ def open_stdin(options: SourceOptions, say: Say) -> AbstractSource:
     return _open_all(STDIN, kind, {STDIN: content.open}, options, say)
 
 
+def _as_the_first(options: SourceOptions, first: AbstractRecordFormat) -> SourceOptions:
+    if not isinstance(first, CsvFormat | JsonFormat):
+        return options
+    choice = first.choice
+    return replace(
+        options,
+        image_column=choice.image,
+        caption_column=choice.caption,
+        modality=choice.modality,
+    )
+
+
 def _settle(
     description: str, record_format: AbstractRecordFormat, options: SourceOptions
 ) -> tuple[Modality, dict[str, str]]:
     if isinstance(record_format, CsvFormat | JsonFormat):
-        return record_format.choice.modality, record_format.choice.options
+        choice = record_format.choice
+        return choice.modality, {**options.said, **choice.options}
     has_images = isinstance(record_format, PathFormat)
     modality = options.settle(description, images=has_images, captions=not has_images)
     return modality, {"source_kind": "paths" if has_images else "lines"}

@@ -46,10 +46,11 @@ def open_remote_folder(
     size = options.partition_size
     facts = SourceFacts(
         description=address,
-        digest=digest_of_names(samples, address.rstrip("/")),
+        digest=digest_of_names(samples),
         num_samples=len(samples),
         num_partitions=count_partitions(len(samples), size),
         modality=modality,
+        options=options.said,
     )
     return OpenedSource(
         facts,

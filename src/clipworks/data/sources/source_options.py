@@ -13,6 +13,11 @@ Modality = Literal["image", "text", "both"]
 Say = Callable[[str], None]
 """Is told, in one line each, what was found out by looking."""
 
+
+def keep_silent(line: str) -> None:
+    """Is told, and tells nobody."""
+
+
 KINDS = {
     "folder": "pictures in a folder and below it",
     "webdataset": "tars",
@@ -58,6 +63,11 @@ class SourceOptions:
             raise SettingsError(
                 f"unknown modality {self.modality!r}: expected one of {', '.join(known)}"
             )
+
+    @property
+    def said(self) -> dict[str, str]:
+        """What is recorded of the options, so that the same source is read the same way again."""
+        return {"source_kind": self.kind} if self.kind else {}
 
     @property
     def wants_images(self) -> bool:

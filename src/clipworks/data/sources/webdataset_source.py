@@ -98,7 +98,7 @@ def open_tars(
         num_samples=num_samples,
         num_partitions=len(plan),
         modality=modality,
-        options={name: value for name, value in chosen.items() if value},
+        options={**options.said, **{name: value for name, value in chosen.items() if value}},
     )
     return OpenedSource(
         facts,
