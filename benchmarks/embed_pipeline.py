@@ -47,7 +47,12 @@ def main() -> None:
     """Run the rounds, and print a table and the ratio."""
     options = parse_options()
     bundle = find_bundle(options.bundle)
-    settings = EmbedSettings(batch_size=options.batch_size, num_workers=options.workers)
+    settings = EmbedSettings(
+        batch_size=options.batch_size,
+        num_workers=options.workers,
+        num_decoders=options.decoders,
+        fast_decode=options.fast_decode,
+    )
     embedder = load(bundle.folder, backend="onnx", num_threads=settings.threads_per_batch)
     with tempfile.TemporaryDirectory() as scratch:
         pictures = options.pictures or draw_pictures(Path(scratch) / "pictures", options)
@@ -77,6 +82,8 @@ def parse_options() -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--batch-size", type=int, default=32)
     parser.add_argument("--workers", type=int, default=0)
+    parser.add_argument("--decoders", type=int, default=0)
+    parser.add_argument("--fast-decode", action="store_true")
     parser.add_argument("--json", action="store_true")
     return parser.parse_args()
 

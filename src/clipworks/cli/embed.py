@@ -272,14 +272,16 @@ def _say(line: str) -> None:
 
 @contextmanager
 def _warming_up(embedder: Embedder) -> Iterator[None]:
-    """Load the picture tower while the block reads the first pictures."""
+    """Load the picture tower, and what writes tables, while the block reads the first pictures."""
     from threading import Thread
 
+    from clipworks.data.columns import metadata_table
     from clipworks.errors import ClipworksError
 
     def warm_up() -> None:
         with suppress(ClipworksError):  # the first picture meets the same error, and reports it
             embedder.warm_up()
+        metadata_table([], {})  # where pandas is installed, pyarrow imports it with its first array
 
     thread = Thread(target=warm_up, name="warm-up")
     thread.start()

@@ -31,6 +31,9 @@ from clipworks.inputs.specs import ImageSpec
 LONGEST_SAMPLE_S = 120.0
 """A decoder that is at one sample for longer is taken to hang."""
 
+LONGEST_START_S = 300.0
+"""A decoder has so long until its first sample: busy machines start programs slowly."""
+
 _TRIES = (
     2  # of a sample that a decoder died of: the first time it may have been somebody else's doing
 )
@@ -191,7 +194,7 @@ class _Watch:
         at, now = self._places.progress[self._place], time.monotonic()
         if at != self._seen:
             self._seen, self._since = at, now
-        return now - self._since > LONGEST_SAMPLE_S
+        return now - self._since > (LONGEST_SAMPLE_S if at >= 0 else LONGEST_START_S)
 
 
 def _open_decoder(spec: ImageSpec, fast: bool, places: SharedPlaces) -> Answer:

@@ -51,7 +51,7 @@ def run_job_on(
             executor.stop()
             raise
     failed.sort(key=lambda one: one.number)
-    return sum_up(job, record.tally, seconds=time.perf_counter() - begin, failed=failed)
+    return sum_up(job, record, seconds=time.perf_counter() - begin, failed=failed)
 
 
 @final

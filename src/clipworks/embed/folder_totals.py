@@ -8,11 +8,12 @@ the records alone decide what is done, and where one of them is gone, the sum is
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterable
 from dataclasses import asdict, dataclass
-from itertools import groupby
 from pathlib import Path
 from typing import Any
+
+import numpy as np
+from jaxtyping import Bool
 
 from clipworks.data.embedding_folder import (
     TOTALS_FILE,
@@ -49,64 +50,76 @@ class Totals:
         )
 
 
-def read_totals(folder: Path, manifest: Manifest, *, only: Collection[int] | None = None) -> Totals:
+@dataclass(frozen=True)
+class FolderSum:
+    """The partitions that are done, and what they add up to.
+
+    Attributes:
+        done: whether a partition is, by its number.
+        totals: of those.
+    """
+
+    done: Bool[np.ndarray, "partition"]
+    totals: Totals
+
+
+def read_totals(folder: Path, manifest: Manifest, *, known: FolderSum | None = None) -> FolderSum:
     """Add up the records of the partitions that are done.
 
     Args:
         folder: an embedding folder.
         manifest: of it.
-        only: partitions that count; None for all.
+        known: a sum that the caller has, whose records are not read again; by default that of
+            `totals.json`.
 
     Raises:
         FolderError: a record is damaged.
     """
-    missing = set(missing_partitions(folder, manifest))
-    done = [number for number in range(manifest.num_partitions) if number not in missing]
-    if only is not None:
-        return _read(folder, manifest, (number for number in done if number in only))
-    known, totals = _read_sum(folder, missing)
-    return totals + _read(folder, manifest, (number for number in done if number not in known))
+    done = np.ones(manifest.num_partitions, np.bool_)
+    done[missing_partitions(folder, manifest)] = False
+    known = known or _read_sum(folder, manifest)
+    if known is None or (known.done & ~done).any():
+        known = FolderSum(np.zeros_like(done), Totals())
+    totals = known.totals
+    for number in np.flatnonzero(done & ~known.done).tolist():
+        totals += _read_record(partition_files(folder, number, manifest.num_partitions).stats)
+    return FolderSum(done, totals)
 
 
-def keep_totals(folder: Path, manifest: Manifest, totals: Totals) -> None:
+def keep_totals(folder: Path, found: FolderSum) -> None:
     """Write down what `read_totals` found, where that saves the next run some time.
 
     Raises:
         OSError: the disk is full, or does not let us write.
     """
-    if manifest.num_partitions < LEAST_PARTITIONS:
+    if len(found.done) < LEAST_PARTITIONS:
         return
-    missing = set(missing_partitions(folder, manifest))
-    done = [number for number in range(manifest.num_partitions) if number not in missing]
-    content = {"spans": _spans(done), **asdict(totals)}
+    content = {"spans": _spans(found.done), **asdict(found.totals)}
     if _load(folder) != content:
         write_json_atomic(folder / TOTALS_FILE, content)
 
 
-def _read(folder: Path, manifest: Manifest, numbers: Iterable[int]) -> Totals:
-    totals = Totals()
-    for number in numbers:
-        path = partition_files(folder, number, manifest.num_partitions).stats
-        try:
-            stats = json.loads(path.read_text(encoding="utf-8"))
-            counts = (stats["sample_count"], stats["skipped_count"], stats["incomplete_count"])
-            totals += Totals(*counts)
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise FolderError(
-                f"{path} is damaged ({error!r}): delete it, and the next run makes it anew"
-            ) from error
-    return totals
-
-
-def _read_sum(folder: Path, missing: set[int]) -> tuple[set[int], Totals]:
-    """The partitions that have been added up before, and their sum; none where it is no use."""
-    content = _load(folder)
+def _read_record(path: Path) -> Totals:
     try:
-        known = {number for first, last in content["spans"] for number in range(first, last + 1)}
+        stats = json.loads(path.read_text(encoding="utf-8"))
+        return Totals(stats["sample_count"], stats["skipped_count"], stats["incomplete_count"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise FolderError(
+            f"{path} is damaged ({error!r}): delete it, and the next run makes it anew"
+        ) from error
+
+
+def _read_sum(folder: Path, manifest: Manifest) -> FolderSum | None:
+    """What earlier runs have added up; None where it is no use."""
+    content = _load(folder)
+    done = np.zeros(manifest.num_partitions, np.bool_)
+    try:
+        for first, last in content["spans"]:
+            done[first : last + 1] = True
         totals = Totals(content["embedded"], content["skipped"], content["incomplete"])
     except (KeyError, TypeError, ValueError):
-        return set(), Totals()
-    return (known, totals) if known.isdisjoint(missing) else (set(), Totals())
+        return None
+    return FolderSum(done, totals)
 
 
 def _load(folder: Path) -> dict[str, Any]:
@@ -116,8 +129,8 @@ def _load(folder: Path) -> dict[str, Any]:
         return {}
 
 
-def _spans(numbers: list[int]) -> list[list[int]]:
-    """First and last of each run of numbers that follow each other."""
-    runs = groupby(enumerate(numbers), key=lambda item: item[1] - item[0])
-    spans = [[number for _, number in run] for _, run in runs]
-    return [[span[0], span[-1]] for span in spans]
+def _spans(done: Bool[np.ndarray, "partition"]) -> list[list[int]]:
+    """First and last of each run of numbers that are done."""
+    steps = np.diff(done.astype(np.int8), prepend=0, append=0)
+    firsts, lasts = np.flatnonzero(steps == 1), np.flatnonzero(steps == -1) - 1
+    return np.stack([firsts, lasts], axis=1).tolist()

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Any, final
 
-from clipworks.data.embedding_folder import missing_partitions
 from clipworks.data.samples import storable
-from clipworks.embed.folder_totals import keep_totals, read_totals
+from clipworks.embed.folder_totals import FolderSum, Totals, keep_totals, read_totals
 from clipworks.embed.job import EmbedJob, explaining_storage
 from clipworks.embed.stages import Tally, find_slowest, profile, stage_lanes
 
@@ -96,8 +95,7 @@ class RunRecord:
     """
 
     def __init__(self, job: EmbedJob, report: Report | None) -> None:
-        before = read_totals(job.folder, job.manifest)
-        self._done, self._skipped = before.embedded + before.skipped, before.skipped
+        self._before = read_totals(job.folder, job.manifest)
         self._job = job
         self._lanes = stage_lanes(job.settings)
         self._report = report
@@ -109,14 +107,25 @@ class RunRecord:
         self.tally += tally
         self._tell()
 
+    def sum_up(self, failed: Collection[int]) -> FolderSum:
+        """What is done, as far as this run knows, once it is at its end."""
+        done = self._before.done.copy()
+        done[[number for number in self._job.pending if number not in failed]] = True
+        tally, before = self.tally, self._before.totals
+        made = Totals(tally.handled - tally.skipped, tally.skipped, tally.incomplete)
+        return FolderSum(done, before + made)
+
     def _tell(self) -> None:
         if self._report:
             seconds = self.tally.seconds
+            shard, before = self._job.shard, self._before.totals
+            if shard:  # how much of the rest is its own is not known
+                before = Totals()
             self._report(
                 EmbedProgress(
-                    done=self._done + self.tally.handled,
-                    total=self._job.manifest.num_samples,
-                    skipped=self._skipped + self.tally.skipped,
+                    done=before.embedded + before.skipped + self.tally.handled,
+                    total=None if shard else self._job.manifest.num_samples,
+                    skipped=before.skipped + self.tally.skipped,
                     slowest=find_slowest(seconds, self._lanes) if self.tally.handled else "",
                 )
             )
@@ -124,7 +133,7 @@ class RunRecord:
 
 def sum_up(
     job: EmbedJob,
-    tally: Tally | None = None,
+    record: RunRecord | None = None,
     *,
     seconds: float = 0.0,
     failed: Sequence[FailedPartition] = (),
@@ -133,14 +142,16 @@ def sum_up(
 
     Args:
         job: as it was opened: what was pending then has been made in this run, or has failed.
-        tally: of this run.
+        record: of this run; None where there was nothing to do.
         seconds: that the run took.
         failed: what could not be made.
     """
-    manifest, tally = job.manifest, tally or Tally()
-    totals = read_totals(job.folder, manifest)
+    manifest, tally = job.manifest, record.tally if record else Tally()
+    known = record.sum_up({one.number for one in failed}) if record else None
+    found = read_totals(job.folder, manifest, known=known)
+    totals = found.totals
     with explaining_storage(job.folder):
-        keep_totals(job.folder, manifest, totals)
+        keep_totals(job.folder, found)
     return EmbedReport(
         folder=storable(str(job.folder)),
         source=manifest.source,
@@ -152,7 +163,7 @@ def sum_up(
         incomplete=totals.incomplete,
         partitions=manifest.num_partitions,
         partitions_made=len(job.pending) - len(failed),
-        partitions_missing=len(missing_partitions(job.folder, manifest)),
+        partitions_missing=int((~found.done).sum()),
         failed=list(failed),
         seconds=round(seconds, 3),
         images_per_s=round(tally.handled / seconds, 1) if tally.handled else 0.0,

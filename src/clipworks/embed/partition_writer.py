@@ -67,10 +67,6 @@ def _stats(batches: Sequence[BatchRows], write_s: float) -> dict[str, Any]:
 
     Decoding is a part of reading, as clip-retrieval counts it.
     """
-    faults = [fault for batch in batches for fault in batch.faults]
-    needed = "caption" if all(batch.images is None for batch in batches) else "image"
-    skipped = {fault.image_path for fault in faults if fault.part == needed}
-    incomplete = {fault.image_path for fault in faults if fault.part != needed} - skipped
     start, end = min(batch.started for batch in batches), time.time()
     return {
         "start_time": start,
@@ -82,5 +78,5 @@ def _stats(batches: Sequence[BatchRows], write_s: float) -> dict[str, Any]:
         "total_duration": end - start,
         "sample_count": sum(len(batch.metadata) for batch in batches),
         "skipped_count": sum(batch.num_skipped for batch in batches),
-        "incomplete_count": len(incomplete),
+        "incomplete_count": sum(batch.num_incomplete for batch in batches),
     }

@@ -92,7 +92,7 @@ def run_job(job: EmbedJob, embedder: Embedder, *, report: Report | None = None) 
         with open_readers(plan, embedder.card.image) as readers:
             pending = map(job.source.partition, job.pending)
             make_partitions(plan, pending, embedder, readers, record.add)
-    return sum_up(job, record.tally, seconds=time.perf_counter() - begin)
+    return sum_up(job, record, seconds=time.perf_counter() - begin)
 
 
 @contextmanager
@@ -177,7 +177,8 @@ def _listen(
 
 def _tally(rows: BatchRows, write_s: float) -> Tally:
     seconds = StageSeconds(rows.read_s, rows.decode_s, rows.inference_s, write_s)
-    return Tally(len(rows.metadata) + rows.num_skipped, rows.num_skipped, seconds)
+    handled = len(rows.metadata) + rows.num_skipped
+    return Tally(handled, rows.num_skipped, rows.num_incomplete, seconds)
 
 
 def _write(plan: FolderPlan, number: int, batches: list[BatchRows]) -> float:

@@ -52,17 +52,20 @@ class Tally:
     Attributes:
         handled: samples, the skipped ones included.
         skipped: pictures that could not be read.
+        incomplete: rows whose caption or fields could not be read.
         seconds: of the stages.
     """
 
     handled: int = 0
     skipped: int = 0
+    incomplete: int = 0
     seconds: StageSeconds = StageSeconds()
 
     def __add__(self, other: Tally) -> Tally:
         return Tally(
             self.handled + other.handled,
             self.skipped + other.skipped,
+            self.incomplete + other.incomplete,
             self.seconds + other.seconds,
         )
 

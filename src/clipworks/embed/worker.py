@@ -60,8 +60,17 @@ class BatchRows:
     @property
     def num_skipped(self) -> int:
         """Samples whose picture could not be read; where texts alone are wanted, whose text."""
-        needed = "caption" if self.images is None else "image"
-        return sum(fault.part == needed for fault in self.faults)
+        return sum(fault.part == self._needed for fault in self.faults)
+
+    @property
+    def num_incomplete(self) -> int:
+        """Rows whose caption or fields could not be read."""
+        skipped = {fault.image_path for fault in self.faults if fault.part == self._needed}
+        return len({fault.image_path for fault in self.faults} - skipped)
+
+    @property
+    def _needed(self) -> str:
+        return "caption" if self.images is None else "image"
 
 
 @final

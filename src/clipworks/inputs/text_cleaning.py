@@ -6,8 +6,6 @@ import html
 import re
 import string
 
-import ftfy
-
 from clipworks.inputs.specs import Cleaning
 
 # Mending and unescaping leave such a text as it is, and take a hundred times longer to find out: it
@@ -69,4 +67,6 @@ def mend_text(text: str) -> str:
     """Mend mojibake, then unescape HTML twice: captions of the web are often escaped twice."""
     if _NOTHING_TO_MEND.fullmatch(text):
         return text
+    import ftfy  # a tenth of a second that pictures and plain texts need not wait for
+
     return html.unescape(html.unescape(ftfy.fix_text(text)))

@@ -165,11 +165,12 @@ def _check_same_model(
             f"{folder} and {other} hold embeddings of {sorted(widths)} numbers, so two models made "
             "them: embed one of them again"
         )
-    for name in (mine.columns if mine else {}).keys() & (theirs.columns if theirs else {}).keys():
-        if mine and theirs and mine.columns[name] != theirs.columns[name]:
+    ours, others = ((each and each.columns) or {} for each in (mine, theirs))
+    for name in ours.keys() & others.keys():
+        if ours[name] != others[name]:
             raise FolderError(
-                f"the column {name} is {mine.columns[name]} in {folder} and {theirs.columns[name]} "
-                f"in {other}: make them alike, and embed again"
+                f"the column {name} is {ours[name]} in {folder} and {others[name]} in {other}: "
+                "make them alike, and embed again"
             )
 
 
@@ -197,13 +198,15 @@ def _write_joint_manifest(
 ) -> None:
     if mine is None or theirs is None:
         return
+    numbers = (mine.num_samples, theirs.num_samples)
+    columns = (theirs.columns, mine.columns)
     joint = replace(
         mine,
         source=f"{mine.source}, {theirs.source}",
         num_partitions=num_partitions,
-        num_samples=mine.num_samples + theirs.num_samples,
+        num_samples=None if None in numbers else sum(number or 0 for number in numbers),
         listing_digest=_digest(mine.listing_digest, theirs.listing_digest),
-        columns={**theirs.columns, **mine.columns},
+        columns=None if None in columns else {**(columns[0] or {}), **(columns[1] or {})},
     )
     write_manifest(new, joint)
 

@@ -48,7 +48,9 @@ def run(monkeypatch):
         record = SimpleNamespace(tally=Tally())
         record.add = lambda tally: setattr(record, "tally", record.tally + tally)
         monkeypatch.setattr(dispatch, "RunRecord", lambda job, report: record)
-        monkeypatch.setattr(dispatch, "sum_up", lambda job, tally, **rest: (tally, rest["failed"]))
+        monkeypatch.setattr(
+            dispatch, "sum_up", lambda job, done, **rest: (done.tally, rest["failed"])
+        )
         executor = ScriptedExecutor(script, **options)
         return executor, lambda: run_job_on(job, executor)
 

@@ -3,8 +3,9 @@ from clipworks.embed.stages import StageSeconds, Tally, find_slowest, profile, s
 
 
 def test_tallies_add_up():
-    first = Tally(3, 1, StageSeconds(1, 2, 3, 4))
-    assert first + Tally(2, 0, StageSeconds(1, 1, 1, 1)) == Tally(5, 1, StageSeconds(2, 3, 4, 5))
+    first = Tally(3, 1, 2, StageSeconds(1, 2, 3, 4))
+    second = Tally(2, 0, 1, StageSeconds(1, 1, 1, 1))
+    assert first + second == Tally(5, 1, 3, StageSeconds(2, 3, 4, 5))
 
 
 def test_the_slowest_stage_is_the_one_with_the_busiest_lanes():
