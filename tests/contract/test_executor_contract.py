@@ -51,6 +51,8 @@ def _session(name):
         ray.shutdown()
     elif name == "spark":
         pytest.importorskip("pyspark", reason="Spark runs where clipworks[spark] is installed")
+        if not (shutil.which("java") or os.environ.get("JAVA_HOME")):
+            pytest.skip("Spark runs where a Java of version 17 or later is installed")
         from clipworks.embed.executors import spark_executor
 
         session = spark_executor._open_session(sys.modules["pyspark.sql"], 2)

@@ -72,7 +72,7 @@ class SideProcess:
                     self.close(patience_s=0)
                     raise ProcessDiedError("took too long")
             succeeded, answer = self._pipe.recv()
-        except (EOFError, ConnectionError) as error:
+        except (EOFError, OSError) as error:  # among them a pipe that is closed already
             self.close()
             raise ProcessDiedError(_how_it_ended(self._process.exitcode)) from error
         if not succeeded:
