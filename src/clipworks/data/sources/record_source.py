@@ -160,7 +160,8 @@ def _open_all(
     stretches = list(_cut(opened, options.partition_size, hasher.update))
     count = sum(part[-1] for part in stretches)
     if not count:
-        raise FolderError(f"{description} is empty: expected one sample a line")
+        where = "stdin" if description == STDIN else description
+        raise FolderError(f"{where} is empty: expected one sample a line")
     modality, chosen = _settle(description, opened[0].record_format, options)
 
     def partition(number: int) -> RecordPartition:
