@@ -68,14 +68,20 @@ def find_written_columns(records: Iterable[Mapping[str, str | None]]) -> dict[st
 
 def find_arrow_columns(schemas: Iterable[pa.Schema]) -> dict[str, str]:
     """Name the columns of some tables and the type that holds each of them."""
+    return merge_columns(
+        {column.name: _arrow_kind(column.type) for column in schema} for schema in schemas
+    )
+
+
+def merge_columns(tables: Iterable[Mapping[str, str | None]]) -> dict[str, str]:
+    """Find the columns of several tables and the types that hold those of each; None fits all."""
     found: dict[str, str | None] = {}
-    for schema in schemas:
-        for column in schema:
-            kind = _arrow_kind(column.type)
-            known = found.get(column.name)
-            both = {known, kind}
-            same = len(both) == 1 or known is None
-            found[column.name] = kind if same else "double" if both == _NUMBERS else "string"
+    for table in tables:
+        for name, kind in table.items():
+            known = found.get(name)
+            both = {known, kind} - {None}
+            wide = "double" if both == _NUMBERS else "string"
+            found[name] = wide if len(both) > 1 else known or kind
     return {name: kind or "string" for name, kind in found.items()}
 
 

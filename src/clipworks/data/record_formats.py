@@ -7,10 +7,12 @@ import io
 import json
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, BinaryIO, final
 
+from clipworks.data.columns import find_columns, find_written_columns
 from clipworks.data.contents import Location, Unreadable
 from clipworks.data.samples import Sample
 from clipworks.data.table_rows import ColumnChoice, place_of, sample_of_row
@@ -33,6 +35,10 @@ class AbstractRecordFormat(ABC):
     @abstractmethod
     def is_blank(self, record: bytes) -> bool:
         """Whether a record is no sample."""
+
+    @abstractmethod
+    def columns(self, stream: BinaryIO) -> dict[str, str]:
+        """Find the fields of all records of a stream, and their types."""
 
     @abstractmethod
     def sample(self, record: bytes, *, name: str) -> Sample:
@@ -60,6 +66,10 @@ class PathFormat(AbstractRecordFormat):
         """Whether there is nothing."""
         return not self._text(record)
 
+    def columns(self, stream: BinaryIO) -> dict[str, str]:
+        """There are none."""
+        return {}
+
     def sample(self, record: bytes, *, name: str) -> Sample:
         """A picture without a caption."""
         text = os.fsdecode(self._text(record))
@@ -83,6 +93,10 @@ class LineFormat(AbstractRecordFormat):
         """Whether there is nothing but space."""
         return not record.strip()
 
+    def columns(self, stream: BinaryIO) -> dict[str, str]:
+        """There are none."""
+        return {}
+
     def sample(self, record: bytes, *, name: str) -> Sample:
         """A caption without a picture."""
         return Sample(name, caption=record.decode("utf-8-sig", errors="replace"))
@@ -103,6 +117,15 @@ class JsonFormat(AbstractRecordFormat):
         """Whether there is nothing but space."""
         return not record.strip()
 
+    def columns(self, stream: BinaryIO) -> dict[str, str]:
+        """What the objects hold, flat."""
+        return find_columns(self._rests(stream))
+
+    def _rests(self, stream: BinaryIO) -> Iterator[dict[str, Any]]:
+        for row in iterate_objects(stream):
+            with suppress(RecursionError):
+                yield self.choice.rest(row)
+
     def sample(self, record: bytes, *, name: str) -> Sample:
         """A row whose columns are the object's."""
         try:
@@ -117,12 +140,12 @@ class CsvFormat(AbstractRecordFormat):
     """A row of a CSV or TSV file; fields may be quoted, and hold newlines then.
 
     Attributes:
-        columns: of the header.
+        header: the columns' names.
         delimiter: between fields.
         choice: of columns.
     """
 
-    columns: tuple[str, ...]
+    header: tuple[str, ...]
     delimiter: str
     choice: ColumnChoice
 
@@ -134,15 +157,20 @@ class CsvFormat(AbstractRecordFormat):
         """Whether there is nothing but space."""
         return not record.strip()
 
+    def columns(self, stream: BinaryIO) -> dict[str, str]:
+        """The further columns: of each the narrowest type that all its values fit."""
+        rows = _named_rows(stream, self.header, self.delimiter)
+        return find_written_columns(map(self.choice.rest, rows))
+
     def sample(self, record: bytes, *, name: str) -> Sample:
         """A row; values are texts, and what is empty is nothing."""
         try:
             values = parse_csv(record, self.delimiter)
         except csv.Error as error:
             return _unreadable(name, f"is no row: {error}")
-        if len(values) != len(self.columns):
-            return _unreadable(name, f"has {len(values)} fields, the header {len(self.columns)}")
-        row = {c: value or None for c, value in zip(self.columns, values, strict=True)}
+        if len(values) != len(self.header):
+            return _unreadable(name, f"has {len(values)} fields, the header {len(self.header)}")
+        row = {c: value or None for c, value in zip(self.header, values, strict=True)}
         return sample_of_row(row, self.choice, name=name)
 
 
@@ -208,7 +236,21 @@ def _unreadable(name: str, reason: str) -> Sample:
 def iterate_objects(records: Iterable[bytes]) -> Iterator[dict[str, Any]]:
     """Read the JSON objects that can be read."""
     for record in records:
-        try:
+        with suppress(InputError):
             yield parse_object(record)
-        except InputError:
+
+
+def _named_rows(
+    stream: BinaryIO, columns: Sequence[str], delimiter: str
+) -> Iterator[dict[str, str | None]]:
+    lines = (line.decode("utf-8", "surrogateescape") for line in stream)
+    rows = csv.reader(lines, delimiter=delimiter)
+    while True:
+        try:
+            row = next(rows)
+        except StopIteration:
+            return
+        except csv.Error:
             continue
+        if len(row) == len(columns):
+            yield dict(zip(columns, row, strict=True))

@@ -39,6 +39,15 @@ class ColumnChoice:
     modality: Modality
     base: str
 
+    def rest(self, row: Mapping[str, Any]) -> dict[str, Any]:
+        """What a row holds beside picture and caption, flat.
+
+        Raises:
+            RecursionError: it is too deep.
+        """
+        taken = (self.image, self.caption)
+        return _flat({column: value for column, value in row.items() if column not in taken})
+
     @property
     def options(self) -> dict[str, str]:
         """As options of `clipworks embed`."""
@@ -46,8 +55,20 @@ class ColumnChoice:
         return {name: column for name, column in chosen.items() if column}
 
 
+def _flat(fields: dict[str, Any]) -> dict[str, Any]:
+    if any(isinstance(value, Mapping) for value in fields.values()):
+        return flatten(fields)
+    return fields
+
+
 def choose_columns(
-    names: Sequence[str], options: SourceOptions, *, where: str, base: str, say: Say
+    names: Sequence[str],
+    options: SourceOptions,
+    *,
+    where: str,
+    base: str,
+    say: Say,
+    at_hand: Sequence[str] = (),
 ) -> ColumnChoice:
     """Take the columns that the user names, or those that bear one of the usual names.
 
@@ -57,6 +78,7 @@ def choose_columns(
         where: what errors call the table.
         base: where its relative paths begin.
         say: is told what was guessed.
+        at_hand: those of the columns that hold pictures' bytes: they go before addresses.
 
     Raises:
         SettingsError: a column is not there, or none can be guessed; the message lists those that
@@ -66,7 +88,9 @@ def choose_columns(
     caption = _choose(names, options.caption_column, where, "--caption-column")
     guessed = []
     if image is None and options.modality != "text":
-        image = _guess(names, _IMAGE_NAMES, but=caption)
+        image = _guess(at_hand, _IMAGE_NAMES, but=caption) or _guess(
+            names, _IMAGE_NAMES, but=caption
+        )
         guessed += [f"pictures from column {image!r} (--image-column)"] if image else []
     if caption is None and options.modality != "image":
         caption = _guess(names, _CAPTION_NAMES, but=image)
@@ -98,15 +122,14 @@ def sample_of_row(row: Mapping[str, Any], choice: ColumnChoice, *, name: str) ->
     value = row.get(choice.image) if choice.image else None
     image = _content(value, choice.base)
     caption = row.get(choice.caption) if choice.caption else None
-    taken = (choice.image, choice.caption)
-    fields = {column: value for column, value in row.items() if column not in taken}
+    fields = choice.rest(row)
     if isinstance(value, Mapping) and value.get("path"):
         fields[f"{choice.image}.path"] = value["path"]
     return Sample(
         image.url if isinstance(image, Location) else name,
         image,
         caption if caption is None or isinstance(caption, str) else str(caption),
-        _flat(fields),
+        fields,
     )
 
 
@@ -134,12 +157,6 @@ def _content(value: object, base: str) -> Content | None:
         content = value.get("bytes")
         return _content(value.get("path") if content is None else content, base)
     return Unreadable(f"expected a path, an address or bytes, found {type(value).__name__}")
-
-
-def _flat(fields: dict[str, Any]) -> dict[str, Any]:
-    if any(isinstance(value, Mapping) for value in fields.values()):
-        return flatten(fields)
-    return fields
 
 
 def _choose(names: Sequence[str], wanted: str | None, where: str, option: str) -> str | None:

@@ -65,6 +65,10 @@ def test_says_what_the_system_says(tmp_path, read):
         read(Unreadable("the archive ends early"))
 
 
+def test_half_a_character_does_not_reach_the_model():
+    assert read_caption("caf\udce9 \ud83d") == "caf\ufffd \ufffd"
+
+
 def test_takes_what_is_there_already():
     assert read_caption(" a cat ") == "a cat"
     assert read_caption(None) is None

@@ -33,6 +33,18 @@ def test_columns_of_usual_names_are_guessed_and_said(names, image, caption):
     assert choice.modality == ("both" if image and caption else "image" if image else "text")
 
 
+def test_bytes_at_hand_go_before_addresses():
+    choice = choose_columns(
+        ["url", "jpg", "md5"],
+        SourceOptions(),
+        where="t",
+        base="/",
+        say=[].append,
+        at_hand=["md5", "jpg"],
+    )
+    assert choice.image == "jpg"
+
+
 def test_columns_that_are_named_are_taken_and_not_mentioned():
     choice, said = choose(["a", "b", "url"], image_column="a", caption_column="b")
     assert (choice.image, choice.caption, said) == ("a", "b", [])

@@ -66,6 +66,21 @@ def test_other_settings_are_refused_and_both_are_named(pictures, tmp_path, setti
         begin(pictures, tmp_path / "out", **{setting: 3})
 
 
+def test_another_modality_is_refused_and_both_are_named(pictures, tmp_path):
+    (pictures / "0000.txt").write_text("a text")
+    settings = EmbedSettings(batch_size=2, partition_size=2)
+    for modality in ("both", "auto"):
+        source = FolderSource(pictures, partition_size=2, modality=modality)
+        with open_job(source, tmp_path / "out", colour_card(), settings) as job:
+            assert job.manifest.settings["modality"] == "both"
+    source = FolderSource(pictures, partition_size=2, modality="image")
+    with (
+        pytest.raises(SettingsError, match="begun with modality both, not image"),
+        open_job(source, tmp_path / "out", colour_card(), settings),
+    ):
+        pass
+
+
 def test_another_source_is_refused_and_both_are_named(pictures, tmp_path):
     begin(pictures, tmp_path / "out")
     shutil.copytree(pictures, tmp_path / "copy")

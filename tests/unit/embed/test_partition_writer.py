@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -78,3 +79,15 @@ def test_the_errors_of_an_earlier_try_do_not_stay(tmp_path):
     assert files.errors.exists()
     write_partition(files, [batch(0, 2)], {})
     assert not files.errors.exists()
+
+
+def test_texts_alone_have_neither_pictures_nor_paths(tmp_path):
+    files = partition_files(tmp_path, 0, 1)
+    faults = [Fault("/9.txt", "caption", "has no text"), Fault("/1.txt", "fields", "gone")]
+    write_partition(files, [replace(batch(0, 2, faults=faults), images=None)], {"n": "int64"})
+    assert not files.image_embeddings.exists()
+    assert len(np.load(files.text_embeddings)) == 2
+    assert pq.read_table(files.metadata).column_names == ["caption", "n"]
+    record = json.loads(files.stats.read_text())
+    counts = ("sample_count", "skipped_count", "incomplete_count")
+    assert [record[name] for name in counts] == [2, 1, 1]

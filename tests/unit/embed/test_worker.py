@@ -3,7 +3,7 @@ import threading
 import numpy as np
 import pytest
 
-from clipworks.data.contents import Location
+from clipworks.data.contents import Location, Unreadable
 from clipworks.data.samples import Sample
 from clipworks.data.stored_rows import unpack_rows
 from clipworks.embed.batch_reader import Fault, SampleDecoder, ThreadReader
@@ -140,6 +140,30 @@ def test_a_picture_at_hand_is_the_same_as_one_on_disk(tmp_path, embedder):
     rows = make_worker(embedder).embed([on_disk, at_hand, without])
     assert np.array_equal(rows.images[0], rows.images[1])
     assert rows.faults == [Fault("1", "image", "has no picture")]
+
+
+def test_texts_alone_leave_the_pictures_unread(tmp_path, embedder):
+    samples = [
+        Sample("1", Location(str(tmp_path / "missing.png")), "a red photo", {"n": 1}),
+        Sample("2", b"no picture", " "),
+        Sample("3", None, Unreadable("the archive is cut off")),
+        Sample("4", caption="blue", fields=b"{"),
+    ]
+    worker = BatchWorker(
+        embedder, batch_size=4, with_images=False, with_texts=True, turnstile=threading.Lock()
+    )
+    rows = worker.embed(samples)
+    assert rows.images is None
+    assert embedder.encoder.images == []
+    expected = embedder.embed_texts(["a red photo", "blue"]).astype(np.float16)
+    assert np.array_equal(rows.texts, expected)
+    assert [row.caption for row in rows.metadata] == ["a red photo", "blue"]
+    assert rows.num_skipped == 2
+    assert [(f.image_path, f.part, f.reason) for f in rows.faults[:2]] == [
+        ("2", "caption", "has no text"),
+        ("3", "caption", "the archive is cut off"),
+    ]
+    assert (rows.faults[2].image_path, rows.faults[2].part) == ("4", "fields")
 
 
 def test_the_model_is_entered_through_the_turnstile(tmp_path, embedder):

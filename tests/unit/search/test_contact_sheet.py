@@ -9,6 +9,7 @@ from PIL import Image
 from clipworks.search.contact_sheet import THUMBNAIL_PX, Answer, render_contact_sheet
 from clipworks.search.hits import Hit
 from tests.support.colours import save_picture
+from tests.support.sources import write_tar
 
 NASTY = """<script>alert("1")</script> & 'quotes' "double" </title> $title ${x}"""
 
@@ -156,3 +157,12 @@ def test_a_picture_that_is_the_query_is_shown(tmp_path):
     assert thumbnail(page).getpixel((5, 5))[1] > 200
     assert "like query.png" in page.texts
     assert "Nothing was found." in page.texts
+
+
+def test_pictures_in_tars_are_shown(tmp_path):
+    picture = save_picture(tmp_path / "red.png", "red")
+    tar = write_tar(tmp_path / "0.tar", [("red.png", picture.read_bytes())])
+    page = render(Answer("red", [hit(path=f"tar://red.png::{tar}"), hit(path="tar://no::/no.tar")]))
+    (image,) = page.all("img")
+    assert image["src"].startswith("data:image/webp;base64,")
+    assert any("no longer there" in text for text in page.texts)

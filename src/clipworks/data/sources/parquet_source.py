@@ -146,7 +146,8 @@ def open_parquet_files(
         raise FolderError(f"{description} is empty: its tables have no rows")
     names = footers[0].schema.names
     base = files[0].url.rpartition("/")[0]
-    choice = choose_columns(names, options, where=files[0].url, base=base, say=say)
+    at_hand = [field.name for field in footers[0].schema if _is_binary(field.type)]
+    choice = choose_columns(names, options, where=files[0].url, base=base, say=say, at_hand=at_hand)
     columns = _wanted(footers[0].schema, choice, say)
     for footer in footers:
         _check_columns(footer, choice)

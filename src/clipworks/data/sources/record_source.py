@@ -17,10 +17,10 @@ from functools import partial
 from io import BytesIO
 from itertools import islice
 from pathlib import Path
-from typing import Any, BinaryIO, cast, final
+from typing import BinaryIO, cast, final
 
 from clipworks.data.addresses import is_address
-from clipworks.data.columns import find_columns, find_written_columns
+from clipworks.data.columns import merge_columns
 from clipworks.data.downloads import FetchLimits
 from clipworks.data.readahead import read_ahead
 from clipworks.data.record_formats import (
@@ -43,6 +43,7 @@ from clipworks.data.table_rows import choose_columns
 from clipworks.errors import FolderError, InputError, SettingsError
 
 _LOOKED_AT = 1000
+_MANY = 200_000
 _PEEKED_BYTES = 1 << 16
 
 
@@ -159,7 +160,8 @@ def _open_all(
     stretches = list(_cut(opened, options.partition_size, hasher.update))
     count = sum(part[-1] for part in stretches)
     if not count:
-        raise FolderError(f"{description} is empty: expected one sample a line")
+        where = "stdin" if description == STDIN else description
+        raise FolderError(f"{where} is empty: expected one sample a line")
     modality, chosen = _settle(description, opened[0].record_format, options)
 
     def partition(number: int) -> RecordPartition:
@@ -174,7 +176,13 @@ def _open_all(
         modality=modality,
         options=chosen,
     )
-    return OpenedSource(facts, partition=partition, columns=lambda: _columns(opened))
+
+    def columns() -> dict[str, str]:
+        if count > _MANY:
+            say(f"{description}: reading {count:,} rows for the types of their columns, once")
+        return _columns(opened)
+
+    return OpenedSource(facts, partition=partition, columns=columns)
 
 
 def open_stdin(options: SourceOptions, say: Say) -> AbstractSource:
@@ -311,16 +319,9 @@ def _load(file: _RecordFile, piece: _Stretch) -> _Chunk:
 
 def _columns(files: Sequence[_RecordFile]) -> dict[str, str]:
     """Read all records for the types of their fields."""
-    if isinstance(files[0].record_format, CsvFormat):
-        return find_written_columns(_all_fields(files))
-    return find_columns(_all_fields(files))
-
-
-def _all_fields(files: Sequence[_RecordFile]) -> Iterator[Mapping[str, Any]]:
+    found: list[dict[str, str]] = []
     for file in files:
         with file.open() as stream:
             stream.seek(file.begin)
-            for record in file.record_format.records(stream):
-                if not file.record_format.is_blank(record):
-                    fields = file.record_format.sample(record, name="").fields
-                    yield fields if isinstance(fields, Mapping) else {}
+            found.append(file.record_format.columns(stream))
+    return merge_columns(found)
