@@ -2,32 +2,36 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from clipworks.cli.options import EmbeddingFolder, Json
-from clipworks.errors import ClipworksError
+from clipworks.errors import ClipworksError, InputError, SettingsError
 
 if TYPE_CHECKING:
     from rich.console import Group
 
     from clipworks.arrays import Embeddings
     from clipworks.search.index_card import IndexCard
+    from clipworks.search.index_settings import IndexSettings
 
 Kind = Annotated[
-    str,
+    str | None,
     typer.Option(
         envvar="CLIPWORKS_INDEX_KIND",
-        help="flat (exact), hnsw, ivf-sq8, ivf-pq, or auto: by rows and memory.",
+        help="flat (exact), hnsw, ivf-sq8, ivf-pq, or auto, the default: by rows and memory.",
+        show_default=False,
     ),
 ]
 Recall = Annotated[
-    float,
+    float | None,
     typer.Option(
         envvar="CLIPWORKS_RECALL",
-        help="Share of the ten nearest rows that is to be found, measured against exact search.",
+        help="Share of the ten nearest rows that is to be found; 0.95 by default.",
+        show_default=False,
     ),
 ]
 Memory = Annotated[
@@ -39,36 +43,127 @@ Memory = Annotated[
     ),
 ]
 IndexBackend = Annotated[
-    str, typer.Option(envvar="CLIPWORKS_INDEX_BACKEND", help="faiss, milvus, or exact.")
+    str | None,
+    typer.Option(
+        envvar="CLIPWORKS_INDEX_BACKEND",
+        help="faiss, the default, or exact.",
+        show_default=False,
+    ),
+]
+
+
+Add = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="DIR",
+        help="Take in the samples of another embedding folder of the same model.",
+        show_default=False,
+    ),
+]
+Delete = Annotated[
+    str | None,
+    typer.Option(
+        metavar="FILE",
+        help="Delete samples: a file (or - for stdin) with an id or a picture's path a line.",
+        show_default=False,
+    ),
+]
+Compact = Annotated[
+    bool, typer.Option("--compact", help="Take deleted samples out of the folder's files.")
 ]
 
 
 def index(
     folder: EmbeddingFolder,
-    kind: Kind = "auto",
-    recall: Recall = 0.95,
+    kind: Kind = None,
+    recall: Recall = None,
     memory: Memory = None,
-    backend: IndexBackend = "faiss",
+    backend: IndexBackend = None,
+    add: Add = None,
+    delete: Delete = None,
+    compact: Compact = False,
     json: Json = False,
 ) -> None:
-    """Index an embedding folder, so that searches in it are fast, and measure what it finds."""
+    """Index an embedding folder, so that searches in it are fast, and measure what it finds.
+
+    Or change it, index and all: add samples, delete some, take the deleted ones out.
+    """
     from clipworks.cli.console import print_json, result_console, stage_watcher
     from clipworks.search.build import BuildOrder, build_index
-    from clipworks.search.index_settings import IndexSettings, parse_size
+    from clipworks.search.folder_changes import add_folder, compact_folder
 
-    settings = IndexSettings(
-        kind=kind, recall=recall, memory_bytes=parse_size(memory) if memory else 0
-    )
+    if sum((add is not None, delete is not None, compact)) > 1:
+        raise SettingsError("--add, --delete and --compact are three steps: give one at a time")
+    if delete is not None:
+        _delete(folder, delete, json=json)
+        return
+    backend, settings = _as_before(folder, backend, kind, recall, memory)
     everyday, note = _everyday_texts(folder)
     with stage_watcher() as watch:
         order = BuildOrder(backend, settings, everyday, note, watch)
-        card = build_index(folder, order)
+        if compact:
+            gone = compact_folder(folder, order)
+            _say_compacted(folder, gone, json=json)
+            return
+        card = build_index(folder, order) if add is None else add_folder(folder, add, order)
     if json:
         print_json(card.to_json())
     else:
         head = f"{folder}: {card.rows:,} rows of {card.embedding_dim} numbers"
         result_console().print(head, markup=False, soft_wrap=True)
         result_console().print(_measures_table(card))
+
+
+def _as_before(
+    folder: Path, backend: str | None, kind: str | None, recall: float | None, memory: str | None
+) -> tuple[str, IndexSettings]:
+    """What is not said stays as it was when the folder was indexed last."""
+    from clipworks.search.index_card import read_index_card
+    from clipworks.search.index_settings import IndexSettings, parse_size
+
+    default, card = IndexSettings(), read_index_card(folder)
+    before = next(iter(card.measures.values()), None) if card else None
+    return backend or (card.backend if card else "faiss"), IndexSettings(
+        kind=kind or (before.asked_kind if before else default.kind),
+        recall=recall if recall is not None else before.target if before else default.recall,
+        memory_bytes=parse_size(memory) if memory else 0,
+    )
+
+
+def _delete(folder: Path, source: str, *, json: bool) -> None:
+    from dataclasses import asdict
+
+    from clipworks.cli.console import print_json, result_console
+    from clipworks.search.folder_changes import delete_rows
+
+    try:
+        text = sys.stdin.read() if source == "-" else Path(source).read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{source} cannot be read as a list of ids and paths: {error}") from error
+    report = delete_rows(folder, text.splitlines())
+    if json:
+        print_json(asdict(report))
+        return
+    line = (
+        f"{folder}: {report.deleted:,} samples deleted; of {report.rows:,}, "
+        f"{report.deleted_in_all:,} are found no more (clipworks index {folder} --compact takes "
+        "them out of its files)"
+    )
+    result_console().print(line, markup=False, soft_wrap=True)
+
+
+def _say_compacted(folder: Path, gone: int, *, json: bool) -> None:
+    from clipworks.cli.console import print_json, result_console
+
+    if json:
+        print_json({"removed": gone})
+    else:
+        line = (
+            f"{folder}: {gone:,} deleted samples were taken out"
+            if gone
+            else (f"{folder}: nothing was deleted, so that there is nothing to take out")
+        )
+        result_console().print(line, markup=False, soft_wrap=True)
 
 
 def _everyday_texts(folder: Path) -> tuple[Embeddings | None, str]:

@@ -11,6 +11,7 @@ import os
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from clipworks.errors import FolderError
@@ -18,22 +19,34 @@ from clipworks.errors import FolderError
 LOCK_FILE = ".lock"
 
 
+@dataclass
+class HeldFolder:
+    """A folder that is held; whoever renames it meanwhile says so.
+
+    Attributes:
+        folder: where it is now.
+    """
+
+    folder: Path
+
+
 @contextmanager
-def hold_folder(folder: Path) -> Iterator[None]:
+def hold_folder(folder: Path) -> Iterator[HeldFolder]:
     """Hold a folder, which must exist, for as long as the block runs.
 
     Raises:
         FolderError: another run holds it.
         OSError: the lock's file cannot be written.
     """
-    path = folder / LOCK_FILE
-    descriptor = _acquire(path)
+    descriptor = _acquire(folder / LOCK_FILE)
+    held = HeldFolder(folder)
     try:
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, f"process {os.getpid()} on {socket.gethostname()}".encode(), 0)
-        yield
+        yield held
     finally:
-        path.unlink(missing_ok=True)  # before it is let go of: nobody can hold it yet
+        # Before it is let go of: nobody can hold it yet.
+        (held.folder / LOCK_FILE).unlink(missing_ok=True)
         os.close(descriptor)
 
 

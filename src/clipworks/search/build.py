@@ -21,8 +21,9 @@ from clipworks.search.held_out_queries import draw_queries, find_exactly
 from clipworks.search.index import DEFAULT_SETTINGS, INDEXES, AbstractStoredIndex
 from clipworks.search.index_card import CARD_FILE, IndexCard, write_index_card
 from clipworks.search.index_folder import DEFAULT_BACKEND, index_path, opened_alone
-from clipworks.search.index_measures import IndexMeasures, Trial, measure, tune
+from clipworks.search.index_measures import IndexMeasures
 from clipworks.search.index_settings import IndexSettings
+from clipworks.search.index_tuning import Trial, measure, tune
 from clipworks.search.row_store import write_row_store
 
 Report = Callable[[str, int, int], None]
@@ -138,7 +139,7 @@ def _write_one(
         sets, rows, lambda *state: order.tell(f"{modality}s, searched exactly", *state)
     )
     trial = Trial(rows, sets, truths)
-    measures = tune(index, trial, order.settings.recall)
+    measures = replace(tune(index, trial, order.settings.recall), asked_kind=order.settings.kind)
     # From here on until the new card is written, what lies there is not one whole.
     (folder / CARD_FILE).unlink(missing_ok=True)
     path = index_path(folder, modality)

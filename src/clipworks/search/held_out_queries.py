@@ -13,7 +13,7 @@ Axes: query, hit, dim (width of the joint space).
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -47,6 +47,11 @@ class QuerySet:
     queries: Embeddings
     own: np.ndarray | None
     origin: str
+
+    def first(self, count: int) -> QuerySet:
+        """The first few of them."""
+        own = None if self.own is None else self.own[:count]
+        return replace(self, queries=self.queries[:count], own=own)
 
     def answers(self, found: Matches, k: int) -> list[np.ndarray]:
         """Each query's best k ids without its own row."""

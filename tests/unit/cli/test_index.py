@@ -1,9 +1,11 @@
 import json
 
 import pytest
+import typer
+from typer.testing import CliRunner
 
 from clipworks.cli.index import index
-from clipworks.errors import FolderError, SettingsError
+from clipworks.errors import FolderError, InputError, SettingsError
 from tests.support.colours import DIM, colour_folder
 from tests.support.commands import run
 
@@ -74,3 +76,39 @@ def test_without_texts_or_their_model_it_says_so(tmp_path):
 def test_a_folder_that_is_none_is_our_error(tmp_path):
     with pytest.raises(FolderError, match="is not a folder"):
         run(index, tmp_path / "none")
+
+
+def test_a_folder_grows_and_shrinks_by_command(folder, tmp_path):
+    other = colour_folder(tmp_path / "other", tmp_path / "more")
+    assert "12 rows" in run(index, folder, "--add", other).stdout
+    names = tmp_path / "names.txt"
+    names.write_text(f"0\n{tmp_path}/more/1.png\n")
+    result = run(index, folder, "--delete", names)
+    assert "2 samples deleted; of 12, 2 are found no more" in result.stdout
+    again = run(index, folder, "--delete", names, "--json")
+    assert json.loads(again.stdout) == {"deleted": 0, "deleted_in_all": 2, "rows": 12}
+    assert json.loads(run(index, folder, "--compact", "--json").stdout) == {"removed": 2}
+    assert "nothing was deleted" in run(index, folder, "--compact").stdout
+    assert json.loads((folder / "index.json").read_text())["rows"] == 10
+
+
+def test_names_come_from_stdin_too(folder):
+    app = typer.Typer()
+    app.command()(index)
+    result = CliRunner().invoke(app, [str(folder), "--delete", "-"], input="3\n")
+    assert "1 samples deleted" in result.stdout
+
+
+def test_steps_are_taken_one_at_a_time(folder, tmp_path):
+    with pytest.raises(SettingsError, match="three steps"):
+        run(index, folder, "--compact", "--add", tmp_path)
+    with pytest.raises(InputError, match="cannot be read as a list"):
+        run(index, folder, "--delete", tmp_path / "none.txt")
+
+
+def test_what_is_not_said_stays_as_it_was(folder):
+    run(index, folder, "--kind", "hnsw", "--recall", "0.9")
+    run(index, folder)
+    card = json.loads((folder / "index.json").read_text())
+    assert card["measures"]["text"]["asked_kind"] == "hnsw"
+    assert card["measures"]["text"]["target"] == 0.9
