@@ -3,9 +3,9 @@
     python benchmarks/metadata_lookup.py [--rows 1000000] [--work FOLDER] [--rounds 9]
 
 The folder is written first (2,048 rows a partition, as `clipworks embed` does). Then, in turns,
-rows drawn at random are looked up in the row store that `clipworks index` writes, and in the parquet
-files alone; every round draws other rows, and both must answer alike. The first round warms up and
-does not count. Last comes `--where`.
+rows drawn at random are looked up in the row store that `clipworks index` writes, and in the
+parquet files alone; every round draws other rows, and both must answer alike. The first round
+warms up and does not count. Last comes `--where`.
 """
 
 from __future__ import annotations
