@@ -60,10 +60,9 @@ def test_relevant_answers_and_only_those_come(place):
 
 def test_sums_move_the_answer(place):
     picture = f"clipworks-demo/pictures/{APPLE}"
-    done = run(
-        place, "clipworks", "search", EMBEDDINGS, "-q", f"{picture} + 3 * 'yellow' - 3 * 'red'", "--json",
-        "-k", 5, "--embeddings",
-    )  # fmt: skip
+    query = f"{picture} + 3 * 'yellow' - 3 * 'red'"
+    options = ["-k", 5, "--json", "--embeddings"]
+    done = run(place, "clipworks", "search", EMBEDDINGS, "--query", query, *options)
     (answer,) = json.loads(done.stdout)
     assert answer["query"] == f'{APPLE} + 3 * "yellow" - 3 * "red"'
     assert Path(answer["hits"][0]["image_path"]).name != APPLE
