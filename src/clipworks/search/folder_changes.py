@@ -40,11 +40,12 @@ from clipworks.search.index_card import CARD_FILE, IndexCard, read_index_card
 from clipworks.search.index_folder import index_path
 from clipworks.search.index_plan import plan_index
 from clipworks.search.named_rows import find_named_rows
+from clipworks.search.row_store import ROW_STORE_FILE
 
 _OURS = frozenset(
     {
         IMAGE_FOLDER, TEXT_FOLDER, METADATA_FOLDER, ERRORS_FOLDER, STATS_FOLDER,
-        MANIFEST_FILE, CARD_FILE, DELETED_FILE, "image.index", "text.index",
+        MANIFEST_FILE, CARD_FILE, DELETED_FILE, ROW_STORE_FILE, "image.index", "text.index",
     }
 )  # fmt: skip
 _OUTGROWN = 4  # times as many lists would be right by now
