@@ -59,6 +59,7 @@ class FragileSource(AbstractSource):
     has_images = property(lambda self: self._inner.has_images)
     has_captions = property(lambda self: self._inner.has_captions)
     columns = property(lambda self: self._inner.columns)
+    options = property(lambda self: self._inner.options)
 
     def partition(self, number):
         inner = self._inner.partition(number)

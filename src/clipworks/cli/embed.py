@@ -6,21 +6,29 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import typer
 
 from clipworks.cli.embed_options import (
     BatchSize,
+    CaptionColumn,
     Decoders,
     Dim,
     Executor,
     FastDecode,
+    ImageColumn,
+    Modality,
+    Null,
     NumTasks,
+    Out,
     PartitionSize,
     Profile,
     ShardOption,
+    SourceKind,
+    Sources,
     Store,
+    UrlTimeout,
     Workers,
 )
 from clipworks.cli.options import Backend, Device, Json, Model, Precision, Threads
@@ -36,68 +44,6 @@ if TYPE_CHECKING:
     from clipworks.encoders.bundle import Bundle
     from clipworks.encoders.embedder import Embedder
 
-Sources = Annotated[
-    list[str],
-    typer.Argument(
-        metavar="SOURCE...",
-        help="A folder of pictures with captions (.txt) and fields (.json) of the same name; "
-        "tars, as {00000..00099}.tar; what img2dataset wrote; parquet, CSV, TSV or JSONL with a "
-        "column of paths, addresses or bytes; addresses (https://, s3:// and others); or - for "
-        "paths, addresses or JSON objects on stdin.",
-        show_default=False,
-    ),
-]
-SourceKind = Annotated[
-    str | None,
-    typer.Option(
-        envvar="CLIPWORKS_SOURCE_KIND",
-        help="What the source is, where its name does not tell: folder, webdataset, img2dataset, "
-        "parquet, csv, tsv, jsonl, paths (one a line) or lines (texts, one a line).",
-        show_default=False,
-    ),
-]
-Modality = Annotated[
-    str,
-    typer.Option(
-        envvar="CLIPWORKS_MODALITY",
-        help="What is embedded: image, text, both, or auto: what there is.",
-    ),
-]
-ImageColumn = Annotated[
-    str | None,
-    typer.Option(
-        "--image-column", "--image-key",
-        envvar="CLIPWORKS_IMAGE_COLUMN",
-        help="A table's column of pictures, or the pictures' extension in tars.",
-        show_default=False,
-    ),
-]  # fmt: skip
-CaptionColumn = Annotated[
-    str | None,
-    typer.Option(
-        "--caption-column", "--caption-key",
-        envvar="CLIPWORKS_CAPTION_COLUMN",
-        help="A table's column of captions, or the captions' extension in tars.",
-        show_default=False,
-    ),
-]  # fmt: skip
-Null = Annotated[
-    bool, typer.Option("--null", "-0", help="Paths end in NUL, as `find -print0` writes them.")
-]
-UrlTimeout = Annotated[
-    float,
-    typer.Option(
-        min=0.1,
-        envvar="CLIPWORKS_URL_TIMEOUT",
-        help="Seconds that one try to fetch an address may take; there are three.",
-    ),
-]
-Out = Annotated[
-    Path,
-    typer.Option(
-        "--out", "-o", envvar="CLIPWORKS_OUT", help="The embedding folder.", show_default=False
-    ),
-]
 _BATCHES_AT_ONCE_ELSEWHERE = 2  # on a GPU or a server one runs while the next one's pixels travel
 _MOST_DECODERS = 16
 _DIM_WARNING = (
@@ -115,15 +61,15 @@ def embed(
     device: Device = "cpu",
     precision: Precision = None,
     threads: Threads = 0,
-    batch_size: BatchSize = 32,
-    partition_size: PartitionSize = 2048,
-    workers: Workers = 0,
     source_kind: SourceKind = None,
     modality: Modality = "auto",
     image_column: ImageColumn = None,
     caption_column: CaptionColumn = None,
     null: Null = False,
     url_timeout: UrlTimeout = 20.0,
+    batch_size: BatchSize = 32,
+    partition_size: PartitionSize = 2048,
+    workers: Workers = 0,
     decoders: Decoders = None,
     executor: Executor = "local",
     num_tasks: NumTasks = 0,
@@ -142,31 +88,27 @@ def embed(
     from clipworks.data.sources.source_options import SourceOptions
     from clipworks.embed.embed_settings import EmbedSettings
 
+    reading = SourceOptions(
+        partition_size, source_kind, cast("Any", modality), image_column, caption_column,
+        nul_separated=null, limits=FetchLimits(timeout_s=url_timeout),
+    )  # fmt: skip
     settings = EmbedSettings(
-        batch_size=batch_size,
-        partition_size=partition_size,
-        num_workers=workers,
+        batch_size, partition_size, workers,
         num_encoding=0 if device == "cpu" else _BATCHES_AT_ONCE_ELSEWHERE,
         num_decoders=_default_decoders(device) if decoders is None else decoders,
-        fast_decode=fast_decode,
-        store=store,
-        dim=dim,
-    )
-    reading = SourceOptions(
-        partition_size=partition_size,
-        kind=source_kind,
-        modality=cast("Any", modality),  # checked there
-        image_column=image_column,
-        caption_column=caption_column,
-        nul_separated=null,
-        limits=FetchLimits(timeout_s=url_timeout),
-    )
+        fast_decode=fast_decode, store=store, dim=dim,
+    )  # fmt: skip
     how = RunOptions(backend, device, precision, threads)
     share = Share(executor, num_tasks, Shard.parse(shard) if shard else None)
+    with _telling_of_interrupts(out):
+        report = _run(source, out, model, reading=reading, settings=settings, how=how, share=share)
+    print_report(report, json=json, profile=profile)
+
+
+@contextmanager
+def _telling_of_interrupts(out: Path) -> Iterator[None]:
     try:
-        report = _run(
-            source, out, model=model, how=how, settings=settings, reading=reading, share=share
-        )
+        yield
     except KeyboardInterrupt:
         typer.echo(
             f"clipworks: stopped; {out} keeps the partitions that are finished, and the same "
@@ -174,7 +116,6 @@ def embed(
             err=True,
         )
         raise typer.Exit(_INTERRUPTED) from None
-    print_report(report, json=json, profile=profile)
 
 
 @dataclass(frozen=True)
@@ -195,11 +136,11 @@ def _default_decoders(device: str) -> int:
 def _run(
     typed: list[str],
     out: Path,
-    *,
     model: str,
-    how: RunOptions,
-    settings: EmbedSettings,
+    *,
     reading: SourceOptions,
+    settings: EmbedSettings,
+    how: RunOptions,
     share: Share,
 ) -> EmbedReport:
     from clipworks.cli.model_option import pull_model, settle_backend

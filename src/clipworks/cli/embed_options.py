@@ -1,19 +1,94 @@
-"""The options of `clipworks embed` that say how a run is carried out, and what is kept of it."""
+"""What `clipworks embed` is told: what is read, how the work is shared out, what is kept."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
+_READING = "What is read"
 _SHARING, _KEEPING = "How the work is shared out", "What is kept"
 
+Sources = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="SOURCE",
+        help="A folder of pictures with captions (.txt) and fields (.json) of the same name; "
+        "tars, as {00000..00099}.tar; what img2dataset wrote; parquet, CSV, TSV or JSONL with a "
+        "column of paths, addresses or bytes; addresses (https://, s3:// and others); or - for "
+        "paths, addresses or JSON objects on stdin.",
+        show_default=False,
+    ),
+]
+SourceKind = Annotated[
+    str | None,
+    typer.Option(
+        envvar="CLIPWORKS_SOURCE_KIND",
+        help="What the source is, where its name does not tell: folder, webdataset, img2dataset, "
+        "parquet, csv, tsv, jsonl, paths (one a line) or lines (texts, one a line).",
+        show_default=False,
+        rich_help_panel=_READING,
+    ),
+]
+Modality = Annotated[
+    str,
+    typer.Option(
+        envvar="CLIPWORKS_MODALITY",
+        help="What is embedded: image, text, both, or auto: what there is.",
+        rich_help_panel=_READING,
+    ),
+]
+ImageColumn = Annotated[
+    str | None,
+    typer.Option(
+        "--image-column", "--image-key",
+        envvar="CLIPWORKS_IMAGE_COLUMN",
+        help="A table's column of pictures, or the pictures' extension in tars.",
+        show_default=False,
+        rich_help_panel=_READING,
+    ),
+]  # fmt: skip
+CaptionColumn = Annotated[
+    str | None,
+    typer.Option(
+        "--caption-column", "--caption-key",
+        envvar="CLIPWORKS_CAPTION_COLUMN",
+        help="A table's column of captions, or the captions' extension in tars.",
+        show_default=False,
+        rich_help_panel=_READING,
+    ),
+]  # fmt: skip
+Null = Annotated[
+    bool,
+    typer.Option(
+        "--null", "-0",
+        help="Paths on stdin end in NUL, as `find -print0` writes them.",
+        rich_help_panel=_READING,
+    ),
+]  # fmt: skip
+UrlTimeout = Annotated[
+    float,
+    typer.Option(
+        min=0.1,
+        envvar="CLIPWORKS_URL_TIMEOUT",
+        help="Seconds that one try to fetch an address may take; there are three.",
+        rich_help_panel=_READING,
+    ),
+]
+Out = Annotated[
+    Path,
+    typer.Option(
+        "--out", "-o", envvar="CLIPWORKS_OUT", help="The embedding folder.", show_default=False
+    ),
+]
 BatchSize = Annotated[
     int,
     typer.Option(
         min=1,
         envvar="CLIPWORKS_BATCH_SIZE",
         help="Pictures in one forward pass; a GPU likes 128 and more.",
+        rich_help_panel=_SHARING,
     ),
 ]
 PartitionSize = Annotated[
@@ -22,6 +97,7 @@ PartitionSize = Annotated[
         min=1,
         envvar="CLIPWORKS_PARTITION_SIZE",
         help="Samples in one partition: what a kill may lose.",
+        rich_help_panel=_SHARING,
     ),
 ]
 Workers = Annotated[

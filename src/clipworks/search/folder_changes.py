@@ -20,6 +20,7 @@ from clipworks.data.embedding_folder import (
     METADATA_FOLDER,
     STATS_FOLDER,
     TEXT_FOLDER,
+    TOTALS_FILE,
     Manifest,
     existing_partitions,
     write_manifest,
@@ -45,7 +46,8 @@ from clipworks.search.row_store import ROW_STORE_FILE
 _OURS = frozenset(
     {
         IMAGE_FOLDER, TEXT_FOLDER, METADATA_FOLDER, ERRORS_FOLDER, STATS_FOLDER,
-        MANIFEST_FILE, CARD_FILE, DELETED_FILE, ROW_STORE_FILE, "image.index", "text.index",
+        MANIFEST_FILE, TOTALS_FILE, CARD_FILE, DELETED_FILE, ROW_STORE_FILE,
+        "image.index", "text.index",
     }
 )  # fmt: skip
 _OUTGROWN = 4  # times as many lists would be right by now
