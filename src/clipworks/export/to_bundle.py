@@ -128,6 +128,11 @@ def _compare(bundle: Bundle, stored: TwoTowers, original: TwoTowers) -> Conversi
     texts = np.concatenate([encoder.encode_texts(row[None]) for row in tokens])
     stored_images, stored_texts = _run_torch(stored, pixels, tokens)
     original_images, original_texts = _run_torch(original, pixels, tokens)
+    if not (np.isfinite(original_images).all() and np.isfinite(original_texts).all()):
+        raise BundleError(
+            f"{bundle.card.source}: its vectors are no numbers (NaN or infinite): its "
+            "weights are damaged: nothing was written"
+        )
     report = ConversionReport(
         bundle,
         image_difference=float(np.abs(images - stored_images).max()),

@@ -10,7 +10,8 @@ Nothing in a checkpoint is run, and nothing about it is guessed.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -96,6 +97,17 @@ def load_checkpoint(
         SettingsError: pictures of that size have no patch, or a ResNet was made for another.
     """
     file = read_tensor_file(find_weights(Path(path)))
+    with _naming(file.path):
+        return _load(file, hints, config, dtype, image_size)
+
+
+def _load(
+    file: TensorFile,
+    hints: CheckpointHints | None,
+    config: Mapping[str, Any] | None,
+    dtype: torch.dtype,
+    image_size: int | None,
+) -> Checkpoint:
     dialect = _recognise(file)
     if config is None:
         config = _read_config(file.folder / dialect.config_file)
@@ -135,6 +147,17 @@ def save_checkpoint(
     metadata = metadata_of(model.config) if isinstance(model, Clip) else None
     with atomic_path(Path(path)) as temporary:
         save_file(state, temporary, metadata=metadata)
+
+
+@contextmanager
+def _naming(path: Path) -> Iterator[None]:
+    """Say of which file an error speaks, where it does not say so itself."""
+    try:
+        yield
+    except CheckpointError as error:
+        if path.name in str(error):
+            raise
+        raise CheckpointError(f"{path}: {error}") from error
 
 
 def _recognise(file: TensorFile) -> AbstractDialect:
@@ -184,11 +207,11 @@ def _build(config: ClipConfig, state: Tensors, dtype: torch.dtype) -> Clip:
 
 def _compare_shapes(expected: Tensors, state: Tensors) -> None:
     if missing := sorted(expected.keys() - state.keys()):
-        raise CheckpointError(f"{len(missing)} tensors are missing: {', '.join(missing[:4])}")
+        what = "tensors are missing" if len(missing) > 1 else "tensor is missing"
+        raise CheckpointError(f"{len(missing)} {what}: {_some(missing)}")
     if unknown := sorted(state.keys() - expected.keys()):
-        raise CheckpointError(
-            f"{len(unknown)} tensors belong to nothing in the model: {', '.join(unknown[:4])}"
-        )
+        what = "tensors belong" if len(unknown) > 1 else "tensor belongs"
+        raise CheckpointError(f"{len(unknown)} {what} to nothing in the model: {_some(unknown)}")
     for name, parameter in expected.items():
         tensor = state[name]
         if not _fits(tensor, parameter):
@@ -196,6 +219,11 @@ def _compare_shapes(expected: Tensors, state: Tensors) -> None:
                 f"{name} has the shape {list(tensor.shape)} and type {tensor.dtype}: expected "
                 f"floating-point numbers of the shape {list(parameter.shape)}"
             )
+
+
+def _some(names: Sequence[str]) -> str:
+    """The first few names, which are clipworks's, whatever the file calls them."""
+    return f"{', '.join(names[:4])}{', ...' if len(names) > 4 else ''} (in clipworks's names)"
 
 
 def _fits(tensor: Tensor, parameter: Tensor) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import pickle
+import re
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -132,7 +133,9 @@ def _read_safetensors(path: Path) -> tuple[dict[str, Tensor], Mapping[str, str]]
             names = file.keys()
             return {name: file.get_tensor(name) for name in names}, file.metadata() or {}
     except (SafetensorError, OSError, ValueError) as error:
-        raise CheckpointError(f"{path}: not readable as safetensors: {error}") from error
+        raise CheckpointError(
+            f"{path}: not readable as safetensors, damaged or cut short: {error}: fetch it again"
+        ) from error
 
 
 def _read_shards(index: Path) -> dict[str, Tensor]:
@@ -154,17 +157,27 @@ def _read_pickled(path: Path) -> dict[str, Tensor]:
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except _UNREADABLE as error:
-        first_line = next(iter(str(error).splitlines()), type(error).__name__)
-        raise CheckpointError(
-            f"{path}: not readable as plain weights, and nothing else in it is run: {first_line} "
-            "Where you trust the file, save its state_dict as safetensors"
-        ) from error
+        raise CheckpointError(_unreadable(path, error)) from error
     for wrapper in _WRAPPERS:
         if isinstance(content, Mapping) and isinstance(content.get(wrapper), Mapping):
             content = content[wrapper]
     if not isinstance(content, Mapping):
         raise CheckpointError(f"{path}: expected a state dict, found {type(content).__name__}")
     return {str(name): value for name, value in content.items() if isinstance(value, Tensor)}
+
+
+def _unreadable(path: Path, error: Exception) -> str:
+    """Why a file cannot be read: torch's own words are many, and not for users."""
+    if foreign := re.search(r"GLOBAL ([\w.]+)", str(error)):
+        return (
+            f"{path}: not readable as plain weights: it holds {foreign[1]}, and nothing in a "
+            "checkpoint is run: where you trust the file, save its state_dict as safetensors"
+        )
+    size = path.stat().st_size
+    return (
+        f"{path}: not readable as PyTorch's weights: damaged, cut short ({size:,} bytes are here), "
+        "or something else: fetch it again"
+    )
 
 
 def _strip_prefixes(tensors: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -152,21 +152,36 @@ def test_mobileclip_loses_its_training_branches(tmp_path):
     assert sum(t.numel() for t in after.values()) < sum(t.numel() for t in before.values())
 
 
+XLM_R = {
+    "model_type": "xlm-roberta", "hidden_size": 16, "num_hidden_layers": 1,
+    "num_attention_heads": 2, "intermediate_size": 20, "type_vocab_size": 1,
+}  # fmt: skip
+NLLB = {
+    "model_type": "m2m_100", "is_encoder_decoder": True, "d_model": 16, "encoder_layers": 1,
+    "encoder_attention_heads": 2, "encoder_ffn_dim": 20, "decoder_layers": 1,
+    "decoder_attention_heads": 2, "decoder_ffn_dim": 20,
+}  # fmt: skip
+
+
 @pytest.mark.slow
-def test_a_text_tower_of_transformers(tmp_path):
+@pytest.mark.parametrize(
+    ("sizes", "pooler", "projection"),
+    [
+        pytest.param(XLM_R, "mean_pooler", "mlp", id="xlm-r"),
+        pytest.param(NLLB, "cls_pooler", "linear", id="nllb"),
+    ],
+)
+def test_a_text_tower_of_transformers(tmp_path, sizes, pooler, projection):
     if importlib.util.find_spec("transformers") is None:
         pytest.skip("transformers is not installed: pip install 'clipworks[open_clip]'")
     tower = tmp_path / "tower"
     tower.mkdir()
-    sizes = {
-        "model_type": "xlm-roberta", "vocab_size": 60, "hidden_size": 16, "num_hidden_layers": 1,
-        "num_attention_heads": 2, "intermediate_size": 20, "max_position_embeddings": 20,
-        "pad_token_id": 1, "bos_token_id": 0, "eos_token_id": 2, "type_vocab_size": 1,
-    }  # fmt: skip
-    (tower / "config.json").write_text(json.dumps(sizes))
+    tokens_of = {"vocab_size": 120, "max_position_embeddings": 20, "pad_token_id": 1}
+    special = {"bos_token_id": 0, "eos_token_id": 2}
+    (tower / "config.json").write_text(json.dumps({**sizes, **tokens_of, **special}))
     text = {
         "hf_model_name": str(tower), "hf_tokenizer_name": "org/none", "context_length": 12,
-        "hf_pooler_type": "mean_pooler", "hf_proj_type": "mlp",
+        "hf_pooler_type": pooler, "hf_proj_type": projection,
     }  # fmt: skip
     config = {"embed_dim": 24, "vision_cfg": CONVNEXT, "text_cfg": text, "custom_text": True}
     folder = tmp_path / "m"

@@ -140,6 +140,15 @@ def test_a_model_that_came_out_wrong_is_not_written(tokenizer, tmp_path, monkeyp
     assert list(tmp_path.iterdir()) == []
 
 
+def test_weights_that_are_no_numbers_are_told_from_a_wrong_graph(tokenizer, tmp_path):
+    model = tiny_clip()
+    with torch.no_grad():
+        model.visual.ln_final.bias[3] = float("nan")
+    with pytest.raises(BundleError, match="its vectors are no numbers"):
+        write_bundle(model, tmp_path / "b", card=tiny_card(tokenizer), tokenizer_json=tokenizer)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_what_stands_there_is_not_overwritten_unasked(converted, tokenizer, tmp_path):
     model, report = converted
     card = tiny_card(tokenizer)

@@ -100,13 +100,13 @@ class TestWrongTensors:
     @pytest.mark.parametrize(
         ("change", "message"),
         [
-            (lambda state: state.pop("ln_final.bias"), "1 tensors are missing: text.ln_final.bias"),
+            (lambda state: state.pop("ln_final.bias"), "1 tensor is missing: text.ln_final.bias"),
             (
                 lambda state: state.pop("visual.proj"),
                 "projection = linear, but the tensors say none",
             ),
             (lambda state: state.pop("visual.positional_embedding"), "no visual.positions"),
-            (lambda state: state.update(extra=torch.ones(1)), "belong to nothing.*text.extra"),
+            (lambda state: state.update(extra=torch.ones(1)), "belongs? to nothing.*text.extra"),
             (
                 lambda state: state.update({"visual.ln_post.bias": torch.ones(39)}),
                 r"visual.ln_final.bias has the shape \[39\].*of the shape \[40\]",
@@ -141,7 +141,7 @@ class TestWrongTensors:
             ("visual.trunk.pos_embed", "the weights have no visual.positions"),
             ("visual.trunk.attn_pool.latent", "not one of SigLIP's"),
             ("text.text_projection.weight", "projection = linear_bias, but the tensors say none"),
-            ("logit_bias", None),
+            ("logit_bias", "no logit_bias, which the configuration's init_logit_bias asks for"),
         ],
     )
     def test_of_siglip_in_open_clip_one_is_missing(self, tmp_path, name, message):
@@ -149,13 +149,18 @@ class TestWrongTensors:
         state = load_file(case.weights)
         del state[name]
         save_file(state, tmp_path / "w.safetensors")
-        options = {"config": case.config, "hints": case.hints}
-        if message is None:  # a model trained with softmax
-            checkpoint = load_checkpoint(tmp_path / "w.safetensors", **options)
-            assert checkpoint.config.scores == "softmax"
-            return
         with pytest.raises(CheckpointError, match=message):
-            load_checkpoint(tmp_path / "w.safetensors", **options)
+            load_checkpoint(tmp_path / "w.safetensors", config=case.config, hints=case.hints)
+
+    def test_a_siglip_trained_with_softmax_has_no_bias_and_says_so(self, tmp_path):
+        case = GoldenCase("03a_oc_siglip")
+        state = load_file(case.weights)
+        del state["logit_bias"]
+        save_file(state, tmp_path / "w.safetensors")
+        config = {"model_cfg": dict(case.config["model_cfg"])}
+        del config["model_cfg"]["init_logit_bias"]
+        loaded = load_checkpoint(tmp_path / "w.safetensors", config=config, hints=case.hints)
+        assert loaded.config.scores == "softmax"
 
     @pytest.mark.parametrize(
         ("change", "message"),
@@ -165,7 +170,7 @@ class TestWrongTensors:
                 {"vision_model.head.probe": torch.ones(1, 2, 40)},
                 r"probe has the shape \[1, 2, 40\]",
             ),
-            ({"vision_model.head.extra": torch.ones(1)}, "belong to nothing.*map_pool.extra"),
+            ({"vision_model.head.extra": torch.ones(1)}, "belongs? to nothing.*map_pool.extra"),
             (
                 {"vision_model.head.attention.in_proj_weight": torch.ones(119, 40)},
                 r"map_pool.attn.q.weight has the shape \[39, 40\]",
@@ -338,3 +343,22 @@ def test_loading_draws_no_random_numbers():
 
 def test_the_golden_files_are_small():
     assert sum(path.stat().st_size for path in GOLDEN.rglob("*")) < 12_000_000
+
+
+@pytest.mark.parametrize(
+    ("name", "tensor", "message"),
+    [
+        ("05_hf_siglip", "logit_bias", "no logit_bias, which the configuration's model_type"),
+        ("06a_hf_siglip2_fixed", "logit_bias", "no logit_bias, which the config.* 'siglip2'"),
+        ("03a_oc_siglip", "visual.trunk.patch_embed.proj.bias", "vision patch_bias = True"),
+        ("05_hf_siglip", "vision_model.embeddings.patch_embedding.bias", "patch_bias = True"),
+    ],
+)
+def test_a_tensor_without_which_a_siglip_would_be_another_model(tmp_path, name, tensor, message):
+    case = GoldenCase(name)
+    state = load_file(case.weights)
+    del state[tensor]
+    save_file(state, tmp_path / "w.safetensors")
+    with pytest.raises(CheckpointError, match=message) as caught:
+        load_checkpoint(tmp_path / "w.safetensors", config=case.config, hints=case.hints)
+    assert "w.safetensors" in str(caught.value) and "\n" not in str(caught.value)

@@ -94,8 +94,12 @@ class TestHostileFiles:
         torch.save(TENSORS, tmp_path / "whole.pt")
         content = (tmp_path / "whole.pt").read_bytes()
         (tmp_path / "w.pt").write_bytes(content[: int(share * len(content))])
-        with pytest.raises(CheckpointError, match="not readable as plain weights"):
+        size = f"{(tmp_path / 'w.pt').stat().st_size:,}"
+        with pytest.raises(
+            CheckpointError, match=rf"cut short \({size} bytes are here\)"
+        ) as caught:
             read_tensor_file(tmp_path / "w.pt")
+        assert "\n" not in str(caught.value)
 
     @pytest.mark.parametrize("legacy", [False, True])
     def test_code_in_a_pickle_is_not_run(self, tmp_path, legacy):
@@ -105,7 +109,7 @@ class TestHostileFiles:
             tmp_path / "w.bin",
             _use_new_zipfile_serialization=not legacy,
         )
-        with pytest.raises(CheckpointError, match="nothing else in it is run"):
+        with pytest.raises(CheckpointError, match="nothing in a checkpoint is run"):
             read_tensor_file(tmp_path / "w.bin")
         assert not mark.exists()
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
+import torch
 from torch import Tensor
 
 from clipworks.errors import CheckpointError
@@ -116,6 +117,32 @@ def rename(tensors: Tensors, rules: Sequence[tuple[str, str]]) -> dict[str, Tens
             raise CheckpointError(f"{old_name!r} and another tensor both mean {name!r}")
         renamed[name] = tensor
     return renamed
+
+
+def require_bias(tensors: Tensors, says: str) -> None:
+    """See that a model whose scores are sigmoids has the bias that goes into them.
+
+    Args:
+        tensors: of the file.
+        says: what shows that the scores are sigmoids, for the message.
+
+    Raises:
+        CheckpointError: it has none; as a softmax its scores would be wrong without a sign of it.
+    """
+    if "logit_bias" not in tensors:
+        raise CheckpointError(f"the weights have no logit_bias, which {says} asks for")
+
+
+def join_rows(parts: Sequence[Tensor]) -> Tensor:
+    """Parts of one matrix or vector, one below the other.
+
+    Raises:
+        RuntimeError: they do not fit each other, in shape or in type; PyTorch itself would turn
+            whole numbers into others.
+    """
+    if len({part.dtype for part in parts}) > 1:
+        raise RuntimeError(f"types {', '.join(str(part.dtype) for part in parts)}")
+    return torch.cat(list(parts))
 
 
 def tokenizer_files(folder: Path) -> tuple[Path, ...]:

@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar, final
 
-import torch
 from torch import Tensor
 
 from clipworks.errors import CheckpointError
@@ -16,7 +15,9 @@ from clipworks.models.dialects.dialect import (
     AbstractDialect,
     DialectName,
     TokenizerFacts,
+    join_rows,
     rename,
+    require_bias,
     tokenizer_files,
 )
 from clipworks.models.dialects.huggingface_configs import part_of, state_huggingface
@@ -84,6 +85,8 @@ class HuggingFaceDialect(AbstractDialect):
         if config is None:
             return shown
         stated = state_huggingface(config)
+        if (kind := config.get("model_type")) in ("siglip", "siglip2"):
+            require_bias(file.tensors, f"the configuration's model_type {kind!r}")
         if weight is not None and stated.vision["naflex"] != naflex:
             raise CheckpointError(
                 f"{_PATCH_EMBEDDING} has the shape {list(weight.shape)}: the {self.config_file} is "
@@ -124,7 +127,7 @@ def _join_qkv(state: dict[str, Tensor]) -> dict[str, Tensor]:
         if ".attn.q." in name:
             try:
                 parts = [joined.pop(name.replace(".q.", f".{letter}.")) for letter in "qkv"]
-                joined[name.replace(".q.", ".qkv.")] = torch.cat(parts)  # [3xwidth ...]
+                joined[name.replace(".q.", ".qkv.")] = join_rows(parts)  # [3xwidth ...]
             except (KeyError, RuntimeError) as error:
                 raise CheckpointError(f"{name} does not fit its k and v: {error}") from error
     return joined
@@ -134,7 +137,7 @@ def _split_pooling(state: dict[str, Tensor]) -> None:
     """Part the pooling head's joint matrix: its queries come from elsewhere than the rest."""
     for kind in ("weight", "bias"):
         joint = state.pop(f"visual.map_pool.attn.qkv.{kind}", None)
-        if joint is not None:
+        if joint is not None and joint.ndim:
             width = joint.shape[0] // 3
             state[f"visual.map_pool.attn.q.{kind}"] = joint[:width]
             state[f"visual.map_pool.attn.kv.{kind}"] = joint[width:]

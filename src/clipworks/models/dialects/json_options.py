@@ -89,4 +89,5 @@ class Options:
         return self.values[name] if self.has(name) else default
 
     def _wrong(self, name: str, expected: str) -> CheckpointError:
-        return CheckpointError(f"{self.name}.{name} = {self.values[name]!r}: expected {expected}")
+        found = f"= {self.values[name]!r}" if self.has(name) else "is left out"
+        return CheckpointError(f"{self.name}.{name} {found}: expected {expected}")

@@ -14,6 +14,7 @@ from clipworks.models.dialects.dialect import (
     DialectName,
     TokenizerFacts,
     rename,
+    require_bias,
     tokenizer_files,
 )
 from clipworks.models.dialects.json_options import Options
@@ -110,7 +111,11 @@ class OpenClipDialect(AbstractDialect):
     def state_facts(self, file: TensorFile, config: Mapping[str, Any] | None) -> Facts:
         """The library's; GELU and QuickGELU have the same tensors, and need a configuration."""
         known = state_library(file.tensors)
-        return known if config is None else known | state_open_clip(config)
+        if config is None:
+            return known
+        if _model_options(config).has("init_logit_bias"):
+            require_bias(file.tensors, "the configuration's init_logit_bias")
+        return known | state_open_clip(config)
 
     def read_preprocessing(self, file: TensorFile) -> dict[str, Any] | None:
         """`preprocess_cfg` of the configuration."""

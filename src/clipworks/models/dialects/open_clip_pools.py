@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor
 
 from clipworks.errors import CheckpointError
-from clipworks.models.dialects.dialect import rename
+from clipworks.models.dialects.dialect import join_rows, rename
 from clipworks.models.facts import Tensors
 
 _RULES = (
@@ -47,6 +46,6 @@ def _part(state: dict[str, Tensor], attn: str) -> dict[str, Tensor]:
     return {
         f"{attn}.q.weight": q,
         f"{attn}.q.bias": q_bias,
-        f"{attn}.kv.weight": torch.cat(kv),  # [2xdim width]
-        f"{attn}.kv.bias": torch.cat(kv_biases),  # [2xdim]
+        f"{attn}.kv.weight": join_rows(kv),  # [2xdim width]
+        f"{attn}.kv.bias": join_rows(kv_biases),  # [2xdim]
     }

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor
 
 from clipworks.errors import CheckpointError
-from clipworks.models.dialects.dialect import rename
+from clipworks.models.dialects.dialect import join_rows, rename
 from clipworks.models.facts import Tensors
 
 FIRST_BLOCK = "visual.layer1.0.conv1.weight"
@@ -47,7 +46,7 @@ def translate_resnet(tensors: Tensors) -> dict[str, Tensor]:
         keys = f"visual.pool.attn.k.{kind}"
         try:
             parts = [state.pop(keys), state.pop(f"visual.pool.attn.v.{kind}")]
-            state[f"visual.pool.attn.kv.{kind}"] = torch.cat(parts)  # [2xfeature ...]
+            state[f"visual.pool.attn.kv.{kind}"] = join_rows(parts)  # [2xfeature ...]
         except (KeyError, RuntimeError) as error:
             raise CheckpointError(f"{keys} and its v do not fit: {error}") from error
     return state

@@ -78,6 +78,7 @@ def state_trunk(vision: Options) -> dict[str, Any]:
         **size,
         "pooling": vision.choice("timm_pool", "avg", _POOLING),
         "norm_pooled": False,
+        "patch_bias": True,
         "projection": projection,
         **_named_facts(vision.word("timm_model_name", "")),
     }

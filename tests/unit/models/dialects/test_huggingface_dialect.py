@@ -108,7 +108,10 @@ def test_old_files_hold_position_ids(tmp_path):
     assert load_checkpoint(tmp_path, config=MODERN.config).config == MODERN.load().config
 
 
-@pytest.mark.parametrize("damage", [{"k": None}, {"v": torch.ones(3, 5)}])
+@pytest.mark.parametrize(
+    "damage",
+    [{"k": None}, {"v": torch.ones(3, 5)}, {"q": torch.ones(32, 32, dtype=torch.int8)}],
+)
 def test_queries_keys_and_values_belong_together(tmp_path, damage):
     state = load_file(MODERN.weights)
     for letter, tensor in damage.items():

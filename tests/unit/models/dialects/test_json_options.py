@@ -54,3 +54,8 @@ def test_values_and_defaults():
 def test_wrong_types_are_named(read):
     with pytest.raises(CheckpointError, match=r"part\.\w+ = .*: expected"):
         read()
+
+
+def test_a_default_that_is_not_supported_is_told_as_such():
+    with pytest.raises(CheckpointError, match=r"a\.pool is left out: expected one of map"):
+        Options("a", {}).choice("pool", "avg", {"map": "map"})

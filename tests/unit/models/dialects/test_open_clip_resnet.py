@@ -58,7 +58,7 @@ def test_the_count_of_batches_is_left_out():
     [
         (
             lambda state: state.pop("visual.layer2.1.bn3.running_var"),
-            "1 tensors are missing: visual.layer2.1.expand.norm.variance",
+            "1 tensor is missing: visual.layer2.1.expand.norm.variance",
         ),
         (
             lambda state: state.pop("visual.attnpool.v_proj.bias"),
@@ -70,7 +70,7 @@ def test_the_count_of_batches_is_left_out():
         ),
         (
             lambda state: state.update({"visual.layer5.0.conv1.weight": torch.ones(1)}),
-            "belong to nothing in the model: visual.layer5.0.reduce.conv.weight",
+            "belongs? to nothing in the model: visual.layer5.0.reduce.conv.weight",
         ),
         (
             lambda state: state.update({"visual.layer4.0.conv2.weight": torch.ones(32, 32, 1, 1)}),

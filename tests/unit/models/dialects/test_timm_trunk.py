@@ -37,6 +37,7 @@ def test_what_a_name_stands_for(name, heads, activation):
     assert state_trunk(named(name)) == {
         "pooling": "map",
         "norm_pooled": False,
+        "patch_bias": True,
         "projection": "none",
         "heads": heads,
         "activation": activation,
