@@ -74,7 +74,7 @@ def test_without_a_server_it_says_what_to_give(folder):
 def test_a_collection_that_is_gone_says_so(folder, server):
     run(index, folder, "--backend", "milvus", "--server", server)
     MilvusIndex.open(folder / "image.index").discard()
-    with pytest.raises(FolderError, match="is gone from .* index again"):
+    with pytest.raises(FolderError, match=r"is gone from .* index again"):
         MilvusIndex.open(folder / "image.index")
 
 
