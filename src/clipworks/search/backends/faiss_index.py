@@ -136,6 +136,9 @@ class FaissIndex(AbstractStoredIndex):
         self._unsaved_lists.rename(path)
         self._unsaved_lists = None
 
+    def discard(self) -> None:
+        """Do nothing: all of it is in its file."""
+
     @property
     def max_effort(self) -> int:
         """Lists to probe, or nodes of the graph to visit; 1 for kinds that look at all rows."""
