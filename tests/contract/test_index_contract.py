@@ -37,11 +37,13 @@ class Maker:
         return self.backend.build(rows, self.settings, report)
 
 
-@pytest.fixture(params=["exact", "flat", "hnsw", "ivf-sq8", "ivf-pq", "lists on disk"])
-def backend(request, tmp_path):
+@pytest.fixture(params=["exact", "flat", "hnsw", "ivf-sq8", "ivf-pq", "lists on disk", "milvus"])
+def backend(request, tmp_path, tmp_path_factory):
     """The backends, and FAISS in all of its kinds."""
     if request.param == "exact":
         return Maker("exact")
+    if request.param == "milvus":
+        return Maker("milvus", server=str(tmp_path_factory.mktemp("server") / "rows.db"))
     if request.param == "lists on disk":
         return Maker("faiss", kind="ivf-sq8", memory_bytes=1_000_000, work_folder=tmp_path / "work")
     return Maker("faiss", kind=request.param)
@@ -68,7 +70,7 @@ def brute_force(rows, queries, k):
 
 
 def test_every_registered_backend_is_in_this_suite():
-    assert set(INDEXES) == {"exact", "faiss"}
+    assert set(INDEXES) == {"exact", "faiss", "milvus"}
 
 
 def test_the_nearest_rows_come_first_and_their_similarities_are_right(backend, tmp_path):

@@ -46,12 +46,20 @@ IndexBackend = Annotated[
     str | None,
     typer.Option(
         envvar="CLIPWORKS_INDEX_BACKEND",
-        help="faiss, the default, or exact.",
+        help="faiss, the default, milvus (on a server), or exact.",
         show_default=False,
     ),
 ]
 
 
+Server = Annotated[
+    str | None,
+    typer.Option(
+        envvar="CLIPWORKS_INDEX_SERVER",
+        help="Where the rows go with milvus: http://host:19530, or a file for Milvus Lite.",
+        show_default=False,
+    ),
+]
 Add = Annotated[
     Path | None,
     typer.Option(
@@ -79,6 +87,7 @@ def index(
     recall: Recall = None,
     memory: Memory = None,
     backend: IndexBackend = None,
+    server: Server = None,
     add: Add = None,
     delete: Delete = None,
     compact: Compact = False,
@@ -88,16 +97,26 @@ def index(
 
     Or change it, index and all: add samples, delete some, take the deleted ones out.
     """
+    from dataclasses import replace
+
     from clipworks.cli.console import print_json, result_console, stage_watcher
     from clipworks.search.build import BuildOrder, build_index
     from clipworks.search.folder_changes import add_folder, compact_folder
+    from clipworks.search.index_settings import parse_size
 
     if sum((add is not None, delete is not None, compact)) > 1:
         raise SettingsError("--add, --delete and --compact are three steps: give one at a time")
     if delete is not None:
         _delete(folder, delete, json=json)
         return
-    backend, settings = _as_before(folder, backend, kind, recall, memory)
+    backend, before = _as_before(folder, backend)
+    settings = replace(
+        before,
+        kind=kind or before.kind,
+        recall=before.recall if recall is None else recall,
+        memory_bytes=parse_size(memory) if memory else 0,
+        server=server or before.server,
+    )
     everyday, note = _everyday_texts(folder)
     with stage_watcher() as watch:
         order = BuildOrder(backend, settings, everyday, note, watch)
@@ -114,20 +133,17 @@ def index(
         result_console().print(_measures_table(card))
 
 
-def _as_before(
-    folder: Path, backend: str | None, kind: str | None, recall: float | None, memory: str | None
-) -> tuple[str, IndexSettings]:
+def _as_before(folder: Path, backend: str | None) -> tuple[str, IndexSettings]:
     """What is not said stays as it was when the folder was indexed last."""
     from clipworks.search.index_card import read_index_card
-    from clipworks.search.index_settings import IndexSettings, parse_size
+    from clipworks.search.index_settings import IndexSettings
 
-    default, card = IndexSettings(), read_index_card(folder)
+    card = read_index_card(folder)
     before = next(iter(card.measures.values()), None) if card else None
-    return backend or (card.backend if card else "faiss"), IndexSettings(
-        kind=kind or (before.asked_kind if before else default.kind),
-        recall=recall if recall is not None else before.target if before else default.recall,
-        memory_bytes=parse_size(memory) if memory else 0,
-    )
+    if card is None or before is None:
+        return backend or "faiss", IndexSettings()
+    settings = IndexSettings(kind=before.asked_kind, recall=before.target, server=before.server)
+    return backend or card.backend, settings
 
 
 def _delete(folder: Path, source: str, *, json: bool) -> None:

@@ -6,6 +6,7 @@ Beside `metadata/`, which is there already, come `image.index` and `text.index`,
 
 from __future__ import annotations
 
+import json
 import shutil
 import time
 from collections.abc import Callable, Iterator
@@ -15,7 +16,7 @@ from pathlib import Path
 
 from clipworks.arrays import Embeddings
 from clipworks.data.folder_lock import hold_folder
-from clipworks.errors import FolderError
+from clipworks.errors import ClipworksError, FolderError
 from clipworks.search.folder_contents import MODALITIES, FolderContents, Modality, read_contents
 from clipworks.search.held_out_queries import draw_queries, find_exactly
 from clipworks.search.index import DEFAULT_SETTINGS, INDEXES, AbstractStoredIndex
@@ -25,6 +26,8 @@ from clipworks.search.index_measures import IndexMeasures
 from clipworks.search.index_settings import IndexSettings
 from clipworks.search.index_tuning import Trial, measure, tune
 from clipworks.search.row_store import write_row_store
+
+_MAX_PLACE_BYTES = 4096  # of the file that says on which server an index is
 
 Report = Callable[[str, int, int], None]
 """Is called with the stage ("images"), the rows done and the rows in all."""
@@ -139,17 +142,35 @@ def _write_one(
         sets, rows, lambda *state: order.tell(f"{modality}s, searched exactly", *state)
     )
     trial = Trial(rows, sets, truths)
-    measures = replace(tune(index, trial, order.settings.recall), asked_kind=order.settings.kind)
+    measures = replace(
+        tune(index, trial, order.settings.recall),
+        asked_kind=order.settings.kind,
+        server=order.settings.server,
+    )
+    path, old = index_path(folder, modality), old_index(folder, modality)
     # From here on until the new card is written, what lies there is not one whole.
     (folder / CARD_FILE).unlink(missing_ok=True)
-    path = index_path(folder, modality)
     index.save(path)
+    if old:
+        old.discard()
     opened = opened_alone(path, order.backend, rows, measures.refinement)
     note = order.note if modality == "image" and len(sets) == 1 else ""
     measures = measure(opened, trial, measures)
     return index.kind, replace(
         measures, size_bytes=_size_of(path), build_s=round(build_s, 2), note=note
     )
+
+
+def old_index(folder: Path, modality: Modality) -> AbstractStoredIndex | None:
+    """The index that a server keeps for a folder, if one does and answers."""
+    path = index_path(folder, modality)
+    try:
+        if path.stat().st_size > _MAX_PLACE_BYTES:
+            return None
+        json.loads(path.read_text("utf-8"))
+        return INDEXES.load("milvus").open(path)
+    except (OSError, ValueError, ClipworksError):
+        return None
 
 
 def _check_ours(folder: Path, modality: Modality) -> None:

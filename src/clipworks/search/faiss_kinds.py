@@ -16,6 +16,8 @@ from clipworks.search.index import Allowed
 
 UNTUNED_NODES = 16  # FAISS's own efSearch: nobody has chosen it, and it finds too little
 _NODES_VISITED = 128  # instead of these
+# An OPQ matrix that was written comes back as a plain one.
+_TRANSFORMS = {"LinearTransform": "OPQ", "OPQMatrix": "OPQ", "PCAMatrix": "PCA"}
 
 
 @dataclass(frozen=True)
@@ -34,10 +36,9 @@ class Effort:
 def describe(index: Any) -> str:  # noqa: ANN401
     """How an index keeps its rows, for people: "IVF1024 SQ8"."""
     if isinstance(index, faiss.IndexPreTransform):
-        transforms = [
-            faiss.downcast_VectorTransform(index.chain.at(i)) for i in range(index.chain.size())
-        ]
-        names = [type(each).__name__.removesuffix("Matrix") for each in transforms]
+        steps = [index.chain.at(number) for number in range(index.chain.size())]
+        kinds = [type(faiss.downcast_VectorTransform(step)).__name__ for step in steps]
+        names = [_TRANSFORMS.get(kind, kind) for kind in kinds]
         return f"{' '.join(names)}, {describe(faiss.downcast_index(index.index))}"
     if isinstance(index, faiss.IndexRefine):
         return f"{describe(faiss.downcast_index(index.base_index))}, refined"
@@ -90,6 +91,12 @@ def takes_selectors(index: Any) -> bool:  # noqa: ANN401
     return isinstance(index, faiss.IndexHNSW | faiss.IndexFlat | faiss.IndexScalarQuantizer)
 
 
+def gives_rows(index: Any) -> bool:  # noqa: ANN401
+    """Whether rows can be had back: FAISS 1.15 dies of it in packed lists that were read."""
+    lists = faiss.try_extract_index_ivf(index)
+    return lists is None or not isinstance(faiss.downcast_index(lists), faiss.IndexIVFFastScan)
+
+
 def keeps_distances(index: Any) -> bool:  # noqa: ANN401
     """Whether it answers with squared distances instead of inner products."""
     return index.metric_type == faiss.METRIC_L2
@@ -140,7 +147,7 @@ def _lists_without(index: Any, kept: Allowed) -> Any:  # noqa: ANN401
 
 
 def _codes(index: Any) -> str:  # noqa: ANN401
-    if isinstance(index, faiss.IndexIVFPQ | faiss.IndexPQ):
+    if isinstance(index, faiss.IndexIVFPQ | faiss.IndexPQ | faiss.IndexIVFPQFastScan):
         return f" PQ{index.pq.M}"
     quantizer = getattr(index, "sq", None)
     if quantizer is None:

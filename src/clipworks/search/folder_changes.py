@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -25,8 +26,8 @@ from clipworks.data.embedding_folder import (
     write_manifest,
 )
 from clipworks.data.folder_lock import hold_folder
-from clipworks.errors import FolderError, ModelMismatchError
-from clipworks.search.build import BuildOrder, explaining_disk, write_indexes
+from clipworks.errors import FolderError, ModelMismatchError, ServerError
+from clipworks.search.build import BuildOrder, explaining_disk, old_index, write_indexes
 from clipworks.search.deleted_rows import DELETED_FILE, kept_rows, read_deleted, write_deleted
 from clipworks.search.embedding_rows import EmbeddingRows
 from clipworks.search.folder_contents import MODALITIES, FolderContents, Modality, read_contents
@@ -106,7 +107,7 @@ def add_folder(folder: Path, other: Path, order: BuildOrder) -> IndexCard:
     _check_same_model(folder, contents, other, added)
     old_parts = partition_parts(folder, contents, None)
     new_parts = partition_parts(other, added, kept_rows(other, added.metadata.size))
-    old_index = _readable_card(folder)
+    card = _readable_card(folder)
     with explaining_disk(folder), next_state(folder, _OURS) as new:
         parts = [*old_parts, *new_parts]
         write_partitions(new, parts, _dims(contents) | _dims(added))
@@ -115,8 +116,11 @@ def add_folder(folder: Path, other: Path, order: BuildOrder) -> IndexCard:
         if len(deleted):
             write_deleted(new, deleted)
         joint = read_contents(new)
-        made = _grown_indexes(folder, new, old_index, joint, len(old_parts), order)
-        return write_indexes(new, joint, order, made)
+        made = _grown_indexes(folder, new, card, joint, len(old_parts), order)
+        joint_card = write_indexes(new, joint, order, made)
+        left = _left_on_servers(folder)
+    _discard(left)
+    return joint_card
 
 
 def compact_folder(folder: Path, order: BuildOrder) -> int:
@@ -145,7 +149,21 @@ def compact_folder(folder: Path, order: BuildOrder) -> int:
         if card and kept.any():
             made = _thinned_indexes(folder, card, kept)
             write_indexes(new, read_contents(new), replace(order, backend=card.backend), made)
+        left = _left_on_servers(folder)
+    _discard(left)
     return int((~kept).sum())
+
+
+def _left_on_servers(folder: Path) -> list[AbstractStoredIndex]:
+    """Collections of the state that is being replaced; they go once the new one is in place."""
+    found = [old_index(folder, modality) for modality in MODALITIES]
+    return [index for index in found if index]
+
+
+def _discard(indexes: list[AbstractStoredIndex]) -> None:
+    for index in indexes:
+        with suppress(ServerError):  # what stays there costs room, and is asked by nobody
+            index.discard()
 
 
 def _check_same_model(

@@ -25,6 +25,7 @@ INDEXES = Registry(
     {
         "exact": "clipworks.search.backends.exact_index:ExactIndex",
         "faiss": "clipworks.search.backends.faiss_index:FaissIndex",
+        "milvus": "clipworks.search.backends.milvus_index:MilvusIndex",
     },
 )
 
@@ -147,6 +148,10 @@ class AbstractStoredIndex(AbstractIndex):
     @abstractmethod
     def save(self, path: Path) -> None:
         """Write the index, whole or not at all."""
+
+    @abstractmethod
+    def discard(self) -> None:
+        """Give up what it keeps elsewhere than in its file, which another one has replaced."""
 
     @property
     @abstractmethod

@@ -36,6 +36,7 @@ class IndexMeasures:
         effort: lists or nodes that a query looks at; 1 where there is no choice.
         refinement: how many times as many rows are compared again with the embeddings; 0 for none.
         target: recall@10 that was asked for.
+        server: that keeps the rows; empty where they lie in the folder.
         size_bytes: on disk.
         asked_kind: of index: one of KINDS, or `auto`.
         build_s: seconds that building took, measuring not counted.
@@ -47,6 +48,7 @@ class IndexMeasures:
     refinement: int
     target: float
     asked_kind: str = AUTO
+    server: str = ""
     size_bytes: int = 0
     build_s: float = 0.0
     queries: dict[str, QueryMeasure] = field(default_factory=dict)

@@ -66,6 +66,9 @@ class ExactIndex(AbstractStoredIndex):
             for block in self._rows.blocks():
                 stream.write(block.astype("<f2").tobytes())
 
+    def discard(self) -> None:
+        """Do nothing: all of it is in its file."""
+
     @property
     def max_effort(self) -> int:
         """Every search looks at all rows."""

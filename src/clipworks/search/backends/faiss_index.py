@@ -29,6 +29,7 @@ from clipworks.search.faiss_kinds import (
     Effort,
     describe,
     find_rows,
+    gives_rows,
     keeps_distances,
     search_parameters,
     takes_selectors,
@@ -37,7 +38,7 @@ from clipworks.search.faiss_kinds import (
 from clipworks.search.index import DEFAULT_SETTINGS, AbstractStoredIndex, Allowed, Report
 from clipworks.search.index_plan import plan_index
 from clipworks.search.index_settings import IndexSettings
-from clipworks.search.matches import Candidates, Matches, nearest_among
+from clipworks.search.matches import Candidates, Matches, nearest_among, no_matches
 from clipworks.search.silent_output import silent_output
 
 # Up to here reading the allowed rows and comparing is faster than a search within them.
@@ -135,6 +136,9 @@ class FaissIndex(AbstractStoredIndex):
         self._unsaved_lists.rename(path)
         self._unsaved_lists = None
 
+    def discard(self) -> None:
+        """Do nothing: all of it is in its file."""
+
     @property
     def max_effort(self) -> int:
         """Lists to probe, or nodes of the graph to visit; 1 for kinds that look at all rows."""
@@ -177,6 +181,8 @@ class FaissIndex(AbstractStoredIndex):
     def _nearest(self, queries: Embeddings, k: int, allowed: Allowed | None) -> Matches:
         if allowed is not None and self._is_better_compared(allowed):
             return nearest_among(queries, k, self._kept_rows(np.flatnonzero(allowed)))
+        if allowed is not None and not takes_selectors(self._index):
+            return self._sieve(queries, k, allowed)
         wanted = k if allowed is None else min(k, int(allowed.sum()))
         share = 1.0 if allowed is None else float(allowed.mean())
         found = self._search(queries, k, Effort(1 / share, allowed))
@@ -192,7 +198,18 @@ class FaissIndex(AbstractStoredIndex):
         return Matches(ids, np.where(ids < 0, np.float32(-np.inf), similarities))
 
     def _is_better_compared(self, allowed: Allowed) -> bool:
-        return int(allowed.sum()) <= MAX_COMPARED_ROWS or not takes_selectors(self._index)
+        is_few = int(allowed.sum()) <= MAX_COMPARED_ROWS
+        return gives_rows(self._index) and (is_few or not takes_selectors(self._index))
+
+    def _sieve(self, queries: Embeddings, k: int, allowed: Allowed) -> Matches:
+        """Rank all rows, and leave out those that are not allowed: the last resort."""
+        found = self._search(queries, self.size, Effort(self.size, None))
+        best = no_matches(len(queries), k)
+        for number, (ids, similarities) in enumerate(zip(*found, strict=True)):
+            places = np.flatnonzero((ids >= 0) & allowed[ids])[:k]
+            best.ids[number, : len(places)] = ids[places]
+            best.similarities[number, : len(places)] = similarities[places]
+        return best
 
     def _kept_rows(self, ids: np.ndarray) -> Candidates:
         for start in range(0, len(ids), BLOCK_ROWS):
@@ -200,6 +217,8 @@ class FaissIndex(AbstractStoredIndex):
             yield chosen, self._rows_at(chosen)
 
     def _rows_at(self, ids: np.ndarray) -> Embeddings:
+        if not gives_rows(self._index):
+            raise FolderError(f"{self.kind} does not give its rows back: run clipworks index again")
         with self._finding_rows:
             if self._places is None:
                 self._places = find_rows(self._index)
