@@ -111,13 +111,13 @@ def _measure(
     take: Callable[[np.ndarray], Embeddings],
     judge: Judge | None,
 ) -> Sifted:
-    judged = options.relevant or options.probabilities
+    judged = judge is not None and (options.relevant or options.probabilities)
     if not (judged or options.heads or options.embeddings or options.dedup is not None):
         return Sifted(piece, None, None, {})
     vectors = take(piece.ids)
     return Sifted(
         piece,
         vectors,
-        probabilities=judge(vectors) if judge and judged else None,
+        probabilities=judge(vectors) if judge is not None and judged else None,
         scores={limit.name: limit.head.score(vectors) for limit in options.heads},
     )
