@@ -185,5 +185,6 @@ def _write_page(page: Path, folder: Path, vectors: FolderVectors, groups: Groups
         vectors,
         [(f"{len(group)} pictures", group[:_PICTURES_A_GROUP]) for group in shown],
         title="Duplicates",
-        subtitle=f"{len(groups)} groups in {folder}; the {len(shown)} largest are here",
+        subtitle=f"{len(groups)} groups in {folder}"
+        + (f"; the {len(shown)} largest are here" if len(shown) < len(groups) else ""),
     )

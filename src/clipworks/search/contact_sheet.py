@@ -96,7 +96,7 @@ def _card(hit: Hit, best: float) -> str:
 
 
 def _figures(hit: Hit) -> str:
-    figures = [] if hit.probability is None else [f"{hit.probability:.0%} relevant"]
+    figures = [] if hit.probability is None else [f"{hit.probability:.0%} likely"]
     return " · ".join([*figures, *(f"{name} {score:.2f}" for name, score in hit.scores.items())])
 
 

@@ -44,17 +44,17 @@ def lay_out(rows: Embeddings, method: LayoutMethod, *, seed: int = 0) -> Points:
 
 
 def _umap(rows: Embeddings, seed: int) -> np.ndarray:
-    umap = require("umap", "laying a map out with UMAP")
-    layout = umap.UMAP(
-        n_neighbors=min(_NEIGHBOURS, len(rows) - 1),
-        min_dist=0.15,
-        metric="cosine",
-        random_state=seed,
-        n_jobs=1,  # more would make the places a matter of chance
-        init="pca" if len(rows) > rows.shape[1] else "random",
-    )
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # numba's and scikit-learn's, for other programmers
+        warnings.simplefilter("ignore")  # of what else UMAP could do, and how: not for our users
+        umap = require("umap", "laying a map out with UMAP")
+        layout = umap.UMAP(
+            n_neighbors=min(_NEIGHBOURS, len(rows) - 1),
+            min_dist=0.15,
+            metric="cosine",
+            random_state=seed,
+            n_jobs=1,  # more would make the places a matter of chance
+            init="pca" if len(rows) > rows.shape[1] else "random",
+        )
         return layout.fit_transform(rows)
 
 

@@ -30,7 +30,16 @@ _LOCKS: dict[str, str | bool | int | float | list[str]] = {
     "autoload_known_extensions": "false",
     "allow_community_extensions": "false",
     "python_enable_replacements": "false",
+    "temp_directory": "",
+    "memory_limit": "2GB",
 }
+# They make a large value of a small one, which DuckDB's limit of memory does not always stop.
+_GROWING = frozenset(
+    {
+        "array_resize", "bar", "format", "generate_series", "list_resize", "lpad", "printf",
+        "range", "repeat", "rpad", "to_base",
+    }
+)  # fmt: skip
 _REFUSED = {
     "SUBQUERY": "a query inside the condition",
     "WINDOW": "a window function",
@@ -98,6 +107,8 @@ def _check_condition(
     for part in _parts(node["where_clause"]):
         if part.get("class") in _REFUSED:
             raise _refusal(condition, f"{_REFUSED[part['class']]} is not allowed", names)
+        if part.get("function_name") in _GROWING:
+            raise _refusal(condition, f"{part['function_name']}() is not allowed", names)
         if part.get("class") == "COLUMN_REF":
             first = part["column_names"][0]
             if first.lower() in by_name:

@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from contextlib import suppress
 from importlib.resources import files
 from pathlib import Path
 from typing import Final, final
@@ -29,7 +30,6 @@ from jaxtyping import Float32
 
 from clipworks.arrays import Embeddings
 from clipworks.encoders.embedder import Embedder
-from clipworks.errors import FolderError
 from clipworks.files import atomic_path, cache_folder
 
 RELEVANT = 0.5
@@ -103,13 +103,14 @@ def embedded_words(embedder: Embedder) -> Embeddings:
         if kept.shape == (len(words), embedder.embedding_dim):
             return kept
     except (OSError, ValueError, EOFError):
-        pass
+        pass  # not there yet, or damaged
     rows = embedder.embed_texts(words)
-    try:
-        with atomic_path(path) as temporary, temporary.open("wb") as stream:
-            np.save(stream, rows)
-    except OSError as error:
-        raise FolderError(f"{path} cannot be written: {error.strerror or error}") from error
+    with (
+        suppress(OSError),  # without a cache that can be written, the words are embedded again
+        atomic_path(path) as temporary,
+        temporary.open("wb") as stream,
+    ):
+        np.save(stream, rows)
     return rows
 
 

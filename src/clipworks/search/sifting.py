@@ -17,6 +17,8 @@ from clipworks.search.ranking import Piece
 from clipworks.search.relevance import RELEVANT, Probabilities
 from clipworks.search.search_options import SearchOptions
 
+_SLICE_HITS = 1024
+
 Judge = Callable[[Embeddings], Probabilities | None]
 """Gives the probabilities of some rows; None where they cannot be said."""
 
@@ -62,7 +64,7 @@ def sift(
 ) -> Iterator[Sifted]:
     """Pass ranked rows through the filters; what is given out may be empty.
 
-    Where only relevant hits are wanted, the first piece without any is the last.
+    Where only relevant hits are wanted, the first thousand without any is the last.
 
     Args:
         pieces: from `rank_rows`.
@@ -74,7 +76,7 @@ def sift(
         SettingsError: only relevant hits are wanted, and relevance cannot be judged.
     """
     sieve = DuplicateSieve(options.dedup) if options.dedup is not None else None
-    for piece in pieces:
+    for piece in _slices(pieces):
         found = _measure(piece, options, take, judge)
         if options.relevant:
             if found.probabilities is None:
@@ -93,19 +95,29 @@ def sift(
         yield found
 
 
+def _slices(pieces: Iterable[Piece]) -> Iterator[Piece]:
+    """Cut long pieces up, so that no more is measured than is asked for, nor held at once."""
+    for piece in pieces:
+        for start in range(0, len(piece.ids), _SLICE_HITS):
+            yield Piece(
+                piece.ids[start : start + _SLICE_HITS],
+                piece.similarities[start : start + _SLICE_HITS],
+            )
+
+
 def _measure(
     piece: Piece,
     options: SearchOptions,
     take: Callable[[np.ndarray], Embeddings],
     judge: Judge | None,
 ) -> Sifted:
-    judged = options.relevant or options.probabilities
+    judged = judge is not None and (options.relevant or options.probabilities)
     if not (judged or options.heads or options.embeddings or options.dedup is not None):
         return Sifted(piece, None, None, {})
     vectors = take(piece.ids)
     return Sifted(
         piece,
         vectors,
-        probabilities=judge(vectors) if judge and judged else None,
+        probabilities=judge(vectors) if judge is not None and judged else None,
         scores={limit.name: limit.head.score(vectors) for limit in options.heads},
     )

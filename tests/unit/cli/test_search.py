@@ -161,7 +161,7 @@ def test_probabilities_stand_in_the_table_in_json_and_on_the_page(tmp_path):
     told = run(search, folder, "red", "-k", 2, "--html", tmp_path / "page.html")
     assert "everyday words, once" in told.stderr
     assert "%" in told.stdout.splitlines()[1]
-    assert "% relevant" in (tmp_path / "page.html").read_text(encoding="utf-8")
+    assert "% likely" in (tmp_path / "page.html").read_text(encoding="utf-8")
     again = run(search, folder, "red", "-k", 2, "--json")
     assert again.stderr == ""
     first, second = hits_of(again)

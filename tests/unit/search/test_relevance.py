@@ -84,3 +84,10 @@ def test_a_damaged_cache_is_made_anew():
     words_path(embedder).write_bytes(b"x")
     np.testing.assert_array_equal(embedded_words(embedder), first)
     assert relevance.np.load(words_path(embedder)).shape == first.shape
+
+
+def test_a_cache_that_cannot_be_written_is_done_without(tmp_path, monkeypatch):
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("CLIPWORKS_CACHE", str(tmp_path / "file"))
+    embedder = colour_embedder()
+    assert embedded_words(embedder).shape == (len(everyday_words()), DIM)
