@@ -61,27 +61,28 @@ class BatchFeed:
 
     def __init__(self, job: EmbedJob) -> None:
         self._lock = threading.Lock()
-        self._tasks = _tasks(job)
-        self._stopped = False
+        self._stopped = threading.Event()
+        self._tasks = _tasks(job, self._stopped)
 
     def __iter__(self) -> Iterator[BatchTask]:
         while (task := self._take()) is not None:
             yield task
 
     def stop(self) -> None:
-        """Give out no more."""
-        with self._lock:
-            self._stopped = True
+        """Give out no more; who waits for a slow source waits for one sample at the most."""
+        self._stopped.set()
 
     def _take(self) -> BatchTask | None:
         with self._lock:
-            return None if self._stopped else next(self._tasks, None)
+            task = None if self._stopped.is_set() else next(self._tasks, None)
+            # Once stopped, the last batch may lack samples, and its partition would seem whole.
+            return None if self._stopped.is_set() else task
 
 
-def _tasks(job: EmbedJob) -> Iterator[BatchTask]:
+def _tasks(job: EmbedJob, stopped: threading.Event) -> Iterator[BatchTask]:
     for number in job.pending:
         gathering = Gathering(number)
-        samples = job.source.partition(number).samples()
+        samples = _until(stopped, job.source.partition(number).samples())
         batches = split_batches(samples, job.settings.batch_size)
         batch, place = next(batches, []), 0  # an empty partition has one batch, without samples
         while (following := next(batches, None)) is not None:
@@ -89,3 +90,10 @@ def _tasks(job: EmbedJob) -> Iterator[BatchTask]:
             batch, place = following, place + 1
         gathering.expect(place + 1)
         yield BatchTask(gathering, place, batch)
+
+
+def _until(stopped: threading.Event, samples: Iterator[Sample]) -> Iterator[Sample]:
+    for sample in samples:
+        if stopped.is_set():
+            return
+        yield sample
