@@ -150,7 +150,10 @@ def test_texts_alone_can_be_searched(tmp_path):
 
 def test_an_empty_or_wrong_source_leaves_nothing_behind(tmp_path, tiny_bundle_folder):
     BREAKAGES["text"](tmp_path / "0.tar")
-    for source, message in ((tmp_path / "0.tar", "cut off"), (tmp_path / "none", "is not there")):
+    for source, message in (
+        (tmp_path / "0.tar", "is no tar archive"),
+        (tmp_path / "none", "is not there"),
+    ):
         with pytest.raises(FolderError, match=message):
             run(embed, source, "--out", tmp_path / "out", "--model", tiny_bundle_folder)
     assert not (tmp_path / "out").exists()

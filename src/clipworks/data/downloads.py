@@ -49,19 +49,20 @@ def fetch(url: str, limits: FetchLimits, *, stop: threading.Event | None = None)
     Args:
         url: characters that no address may have are quoted.
         limits: of time, size and tries.
-        stop: once set, there are no further tries.
+        stop: once set, nothing more is read, and there are no further tries.
 
     Raises:
         InputError: with the server's status, or what else went wrong; the message leaves the
             address out.
     """
+    stop = stop or threading.Event()
 
     def read() -> bytes:
         deadline = time.monotonic() + limits.timeout_s
         with _open(url, limits.timeout_s) as response:
-            return _read(response, limits, deadline)
+            return _read(response, limits, deadline, stop)
 
-    return _persist(read, limits, stop or threading.Event())
+    return _persist(read, limits, stop)
 
 
 def open_download(url: str, limits: FetchLimits | None = None) -> BinaryIO:
@@ -116,7 +117,12 @@ def _open(url: str, timeout_s: float) -> http.client.HTTPResponse:
         raise InputError(f"is not an address: {error}") from error
 
 
-def _read(response: http.client.HTTPResponse, limits: FetchLimits, deadline: float) -> bytes:
+def _read(
+    response: http.client.HTTPResponse,
+    limits: FetchLimits,
+    deadline: float,
+    stop: threading.Event,
+) -> bytes:
     stated = response.length  # None where the server does not say
     if stated is not None and stated > limits.size_bytes:
         raise _too_large(limits)
@@ -128,6 +134,8 @@ def _read(response: http.client.HTTPResponse, limits: FetchLimits, deadline: flo
                 raise _too_large(limits)
             if time.monotonic() > deadline:
                 raise TimeoutError
+            if stop.is_set():
+                raise InputError("was not waited for")
     except (OSError, http.client.HTTPException) as error:
         _explain(error, limits.timeout_s)
     if stated is not None and len(content) < stated:

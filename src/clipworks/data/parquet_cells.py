@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -139,7 +140,8 @@ def _batches(
         yield from file.iter_batches(_BATCH_ROWS, row_groups=[group], columns=columns)
 
 
-_CURSORS: dict[tuple[str, tuple[str, ...]], _Cursor] = {}
+_CursorKey = tuple[int, str, tuple[str, ...]]
+_CURSORS: dict[_CursorKey, _Cursor] = {}
 _CURSORS_LOCK = threading.Lock()
 
 
@@ -154,7 +156,7 @@ def read_rows(
     Raises:
         InputError: the file cannot be read; the message leaves the place out.
     """
-    key = (url, tuple(columns))
+    key = (os.getpid(), url, tuple(columns))  # a cursor that a fork copied is of no use
     with _CURSORS_LOCK:
         cursor = _CURSORS.pop(key, None)
     if cursor is None or cursor.position > start or _passes_a_group(url, cursor.position, start):
@@ -170,7 +172,7 @@ def read_rows(
     _keep(key, cursor)
 
 
-def _keep(key: tuple[str, tuple[str, ...]], cursor: _Cursor) -> None:
+def _keep(key: _CursorKey, cursor: _Cursor) -> None:
     with _CURSORS_LOCK:
         dropped = [_CURSORS.pop(key, None)]
         _CURSORS[key] = cursor

@@ -16,16 +16,16 @@ T = TypeVar("T")
 
 @final
 class ListedPartition(AbstractPartition):
-    """Samples that are listed already.
+    """Samples that are listed, or that an object reads whenever it is gone through.
 
     Args:
         number: counted from 0.
-        samples: in the order of their rows.
+        samples: in the order of their rows; can be gone through again and again, and be pickled.
         limits: for what is fetched.
     """
 
     def __init__(
-        self, number: int, samples: Sequence[Sample], limits: FetchLimits | None = None
+        self, number: int, samples: Iterable[Sample], limits: FetchLimits | None = None
     ) -> None:
         self._number = number
         self._samples = samples
@@ -37,7 +37,7 @@ class ListedPartition(AbstractPartition):
         return self._number
 
     def samples(self) -> Iterator[Sample]:
-        """Go through the list; what lies elsewhere is fetched ahead."""
+        """Go through the samples; what lies elsewhere is fetched ahead."""
         return read_ahead(self._samples, self._limits)
 
 

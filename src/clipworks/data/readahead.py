@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
+from queue import Empty, SimpleQueue
+from typing import final
 
 from clipworks.data.addresses import WEB, protocol_of, read_address
 from clipworks.data.contents import Content, Location, Unreadable
@@ -30,21 +33,60 @@ def read_ahead(samples: Iterable[Sample], limits: FetchLimits | None = None) -> 
     stop = threading.Event()
     read = partial(_read_sample, limits=limits or FetchLimits(), stop=stop)
     waiting: deque[Sample | Future[Sample]] = deque()
-    pool = ThreadPoolExecutor(READERS, thread_name_prefix="fetch")  # threads begin when needed
+    readers = _Readers(read)
     try:
         for sample in samples:
             remote = any(map(_is_remote, (sample.image, sample.caption, sample.fields)))
             if not remote and not waiting:
                 yield sample
                 continue
-            waiting.append(pool.submit(read, sample) if remote else sample)
+            waiting.append(readers.submit(sample) if remote else sample)
             if len(waiting) > AHEAD:
                 yield _settle(waiting.popleft())
         while waiting:
             yield _settle(waiting.popleft())
     finally:
         stop.set()
-        pool.shutdown(wait=False, cancel_futures=True)
+        readers.close()
+
+
+@final
+class _Readers:
+    """Threads that end with the process: a server that does not answer holds nobody up at exit.
+
+    Args:
+        read: is called in one of the threads for each sample.
+    """
+
+    def __init__(self, read: Callable[[Sample], Sample]) -> None:
+        self._read = read
+        self._tasks: SimpleQueue[tuple[Future[Sample], Sample] | None] = SimpleQueue()
+        self._count = 0
+
+    def submit(self, sample: Sample) -> Future[Sample]:
+        """Have a sample read; threads begin when they are needed."""
+        future: Future[Sample] = Future()
+        self._tasks.put((future, sample))
+        if self._count < READERS:
+            self._count += 1
+            threading.Thread(target=self._run, name="fetch", daemon=True).start()
+        return future
+
+    def close(self) -> None:
+        """Read no more samples than those that are being read."""
+        with suppress(Empty):
+            while True:
+                self._tasks.get_nowait()
+        for _ in range(self._count):
+            self._tasks.put(None)
+
+    def _run(self) -> None:
+        while (task := self._tasks.get()) is not None:
+            future, sample = task
+            try:
+                future.set_result(self._read(sample))
+            except BaseException as error:  # noqa: BLE001 - raised where the sample is taken
+                future.set_exception(error)
 
 
 def _settle(awaited: Sample | Future[Sample]) -> Sample:

@@ -148,6 +148,8 @@ class TarReader:
             if not piece:
                 if may_end and self._position == begin:
                     return b""
+                if may_end and not begin:
+                    raise InputError("is no tar archive")
                 raise InputError(f"the archive is cut off at byte {self._position}")
             pieces.append(piece)
             self._position += len(piece)

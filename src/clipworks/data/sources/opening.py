@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from clipworks.data.addresses import WEB, protocol_of
-from clipworks.data.picture_suffixes import PICTURE_SUFFIXES
+from clipworks.data.picture_suffixes import is_picture
 from clipworks.data.remote_files import StoredFile
 from clipworks.data.sources.folder_source import FolderSource, list_all_files
 from clipworks.data.sources.img2dataset_source import is_img2dataset, open_img2dataset
@@ -66,9 +66,9 @@ def kind_of(name: str) -> str | None:
         name = name.partition("?")[0]
     if _TAR.fullmatch(name):
         return "webdataset"
-    suffix = os.path.splitext(name)[1].lower()  # noqa: PTH122
-    if suffix in PICTURE_SUFFIXES:
+    if is_picture(name):
         return _PICTURE
+    suffix = os.path.splitext(name)[1].lower()  # noqa: PTH122
     return _TEXT if suffix == ".txt" else _TABLES.get(suffix)
 
 
@@ -172,7 +172,14 @@ def _kind_of_folder(folder: Path, options: SourceOptions) -> str:
         return "webdataset"
     if _PICTURE in kinds or (options.modality == "text" and _TEXT in kinds):
         return "folder"
+    if _holds_a_picture(folder):
+        return "folder"
     return _kind_of_names(str(folder), list_all_files(folder)[1])
+
+
+def _holds_a_picture(folder: Path) -> bool:
+    """Look below a folder until a picture is met."""
+    return any(is_picture(name) for _, _, names in os.walk(folder) for name in names)
 
 
 def _names_at_the_top(folder: Path) -> list[str]:

@@ -12,14 +12,13 @@ import pyarrow as pa
 from clipworks.data.addresses import cell_address, is_address
 from clipworks.data.columns import find_arrow_columns
 from clipworks.data.contents import Unreadable
-from clipworks.data.downloads import FetchLimits
 from clipworks.data.embedding_folder import CAPTION_COLUMN, IMAGE_PATH_COLUMN
 from clipworks.data.parquet_cells import group_ends, open_parquet, read_rows
-from clipworks.data.readahead import read_ahead
+from clipworks.data.partitions import ListedPartition
 from clipworks.data.remote_files import StoredFile
 from clipworks.data.samples import Sample, storable
 from clipworks.data.sources.opened_source import OpenedSource, SourceFacts
-from clipworks.data.sources.source import AbstractPartition, AbstractSource
+from clipworks.data.sources.source import AbstractSource
 from clipworks.data.sources.source_options import Say, SourceOptions
 from clipworks.data.table_rows import ColumnChoice, choose_columns, sample_of_row
 from clipworks.errors import FolderError, InputError, SettingsError
@@ -44,46 +43,24 @@ class RowRange:
 
 
 @final
-class ParquetPartition(AbstractPartition):
-    """Some rows.
+@dataclass(frozen=True)
+class _Rows:
+    """Some rows, and how to read them.
 
-    Args:
-        number: counted from 0.
+    Attributes:
         ranges: in order.
         columns: to read.
         choice: of columns.
-        limits: for what is fetched.
         successes: whether rows whose `status` is another than `success` are left out.
     """
 
-    def __init__(
-        self,
-        number: int,
-        ranges: Sequence[RowRange],
-        columns: Sequence[str],
-        choice: ColumnChoice,
-        *,
-        limits: FetchLimits,
-        successes: bool,
-    ) -> None:
-        self._number = number
-        self._ranges = ranges
-        self._columns = columns
-        self._choice = choice
-        self._limits = limits
-        self._successes = successes
+    ranges: Sequence[RowRange]
+    columns: Sequence[str]
+    choice: ColumnChoice
+    successes: bool
 
-    @property
-    def number(self) -> int:
-        """Counted from 0."""
-        return self._number
-
-    def samples(self) -> Iterator[Sample]:
-        """Read the rows; what lies elsewhere is fetched ahead."""
-        return read_ahead(self._read(), self._limits)
-
-    def _read(self) -> Iterator[Sample]:
-        for part in self._ranges:
+    def __iter__(self) -> Iterator[Sample]:
+        for part in self.ranges:
             number = part.start
             while number < part.stop:
                 try:
@@ -100,13 +77,13 @@ class ParquetPartition(AbstractPartition):
 
     def _read_range(self, url: str, start: int, stop: int) -> Iterator[Sample | None]:
         """Give a sample, or nothing, for each row."""
-        rows = read_rows(url, self._columns, start=start, stop=stop)
+        rows = read_rows(url, self.columns, start=start, stop=stop)
         for number, row in enumerate(rows, start):
-            if self._successes and row.get(STATUS_COLUMN) != SUCCESS:
+            if self.successes and row.get(STATUS_COLUMN) != SUCCESS:
                 yield None
             else:
-                name = cell_address(self._choice.image or "", number, url)
-                yield sample_of_row(row, self._choice, name=name)
+                name = cell_address(self.choice.image or "", number, url)
+                yield sample_of_row(row, self.choice, name=name)
 
 
 def _next_group(part: RowRange, number: int) -> int:
@@ -163,8 +140,8 @@ def open_parquet_files(
     )
     return OpenedSource(
         facts,
-        partition=lambda number: ParquetPartition(
-            number, plan[number], columns, choice, limits=options.limits, successes=successes
+        partition=lambda number: ListedPartition(
+            number, _Rows(plan[number], columns, choice, successes), options.limits
         ),
         columns=lambda: _without_taken(find_arrow_columns(schemas)),
     )

@@ -21,8 +21,7 @@ from typing import BinaryIO, cast, final
 
 from clipworks.data.addresses import is_address
 from clipworks.data.columns import merge_columns
-from clipworks.data.downloads import FetchLimits
-from clipworks.data.readahead import read_ahead
+from clipworks.data.partitions import ListedPartition
 from clipworks.data.record_formats import (
     AbstractRecordFormat,
     CsvFormat,
@@ -37,7 +36,7 @@ from clipworks.data.remote_files import Spool, StoredFile, open_file
 from clipworks.data.samples import Sample, storable
 from clipworks.data.sources.opened_source import OpenedSource, SourceFacts
 from clipworks.data.sources.places import STDIN
-from clipworks.data.sources.source import AbstractPartition, AbstractSource
+from clipworks.data.sources.source import AbstractSource
 from clipworks.data.sources.source_options import Modality, Say, SourceOptions, keep_silent
 from clipworks.data.table_rows import choose_columns
 from clipworks.errors import FolderError, InputError, SettingsError
@@ -75,31 +74,14 @@ class _Chunk:
 
 
 @final
-class RecordPartition(AbstractPartition):
-    """Some records, with all that is needed to read them.
+@dataclass(frozen=True)
+class _Records:
+    """Some records, with all that is needed to read them."""
 
-    Args:
-        number: counted from 0.
-        chunks: in order.
-        limits: for what is fetched.
-    """
+    chunks: Sequence[_Chunk]
 
-    def __init__(self, number: int, chunks: Sequence[_Chunk], limits: FetchLimits) -> None:
-        self._number = number
-        self._chunks = chunks
-        self._limits = limits
-
-    @property
-    def number(self) -> int:
-        """Counted from 0."""
-        return self._number
-
-    def samples(self) -> Iterator[Sample]:
-        """Read the records; what lies elsewhere is fetched ahead."""
-        return read_ahead(self._read(), self._limits)
-
-    def _read(self) -> Iterator[Sample]:
-        for chunk in self._chunks:
+    def __iter__(self) -> Iterator[Sample]:
+        for chunk in self.chunks:
             number = chunk.first
             for record in chunk.record_format.records(BytesIO(chunk.content)):
                 if not chunk.record_format.is_blank(record):
@@ -158,15 +140,15 @@ def _open_all(
         opened.append(_open(url, opener, kind, options, say))
     hasher = hashlib.sha256()
     stretches = list(_cut(opened, options.partition_size, hasher.update))
-    count = sum(part[-1] for part in stretches)
+    count = sum(records for _, records in stretches)
     if not count:
         where = "stdin" if description == STDIN else description
         raise FolderError(f"{where} is empty: expected one sample a line")
     modality, chosen = _settle(description, opened[0].record_format, options)
 
-    def partition(number: int) -> RecordPartition:
+    def partition(number: int) -> ListedPartition:
         chunks = [_load(opened[piece.file], piece) for piece in stretches[number][0]]
-        return RecordPartition(number, chunks, options.limits)
+        return ListedPartition(number, _Records(chunks), options.limits)
 
     facts = SourceFacts(
         description=storable(description),

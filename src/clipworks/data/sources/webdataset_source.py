@@ -13,10 +13,11 @@ from typing import final
 
 from clipworks.data.addresses import is_address
 from clipworks.data.contents import Unreadable
+from clipworks.data.partitions import ListedPartition
 from clipworks.data.remote_files import StoredFile
 from clipworks.data.samples import Sample, storable
 from clipworks.data.sources.opened_source import OpenedSource, SourceFacts
-from clipworks.data.sources.source import AbstractPartition, AbstractSource
+from clipworks.data.sources.source import AbstractSource
 from clipworks.data.sources.source_options import SourceOptions
 from clipworks.data.tar_reader import BLOCK_BYTES
 from clipworks.data.tar_samples import TarKeys, TarSlice, read_slice
@@ -27,30 +28,17 @@ _COMPRESSED = (".gz", ".tgz", ".bz2", ".xz")
 
 
 @final
-class TarPartition(AbstractPartition):
-    """Some tars, or a stretch of one.
+@dataclass(frozen=True)
+class _TarSamples:
+    """Some tars, or a stretch of one; where one is cut or damaged, its last sample says so."""
 
-    Args:
-        number: counted from 0.
-        slices: in order.
-        keys: which files count.
-    """
+    slices: Sequence[TarSlice]
+    keys: TarKeys
 
-    def __init__(self, number: int, slices: Sequence[TarSlice], keys: TarKeys) -> None:
-        self._number = number
-        self._slices = slices
-        self._keys = keys
-
-    @property
-    def number(self) -> int:
-        """Counted from 0."""
-        return self._number
-
-    def samples(self) -> Iterator[Sample]:
-        """Read the tars; where one is cut or damaged, the last sample of it says so."""
-        for part in self._slices:
+    def __iter__(self) -> Iterator[Sample]:
+        for part in self.slices:
             try:
-                yield from read_slice(part, self._keys)
+                yield from read_slice(part, self.keys)
             except InputError as error:
                 bad = Unreadable(str(error))
                 yield Sample(part.url, image=bad, caption=bad)
@@ -102,7 +90,7 @@ def open_tars(
     )
     return OpenedSource(
         facts,
-        partition=lambda number: TarPartition(number, plan[number], keys),
+        partition=lambda number: ListedPartition(number, _TarSamples(plan[number], keys)),
         columns=lambda: columns,
     )
 
