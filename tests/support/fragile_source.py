@@ -10,8 +10,6 @@ from pathlib import Path
 from clipworks.data.sources.folder_source import FolderSource
 from clipworks.data.sources.source import AbstractPartition, AbstractSource
 
-HERE = os.getpid()
-
 
 class FragilePartition(AbstractPartition):
     """One that goes wrong in any process but the one that made it.
@@ -59,6 +57,7 @@ class FragileSource(AbstractSource):
     has_images = property(lambda self: self._inner.has_images)
     has_captions = property(lambda self: self._inner.has_captions)
     columns = property(lambda self: self._inner.columns)
+    options = property(lambda self: {})
 
     def partition(self, number):
         inner = self._inner.partition(number)
