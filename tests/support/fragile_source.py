@@ -10,8 +10,6 @@ from pathlib import Path
 from clipworks.data.sources.folder_source import FolderSource
 from clipworks.data.sources.source import AbstractPartition, AbstractSource
 
-HERE = os.getpid()
-
 
 class FragilePartition(AbstractPartition):
     """One that goes wrong in any process but the one that made it.

@@ -11,7 +11,7 @@ from clipworks.embed.embed_settings import EmbedSettings
 _ADVICE = {
     "read": "the disk or the network gives no more: put the pictures nearer, in tars rather than "
     "single files, or give more --workers",
-    "decode": "--fast-decode halves it for large JPEGs, more --decoders or --workers share it, and "
+    "decode": "--fast-decode shortens it for large JPEGs, more --decoders or --workers share it; "
     "pictures stored near the model's size need little of it",
     "encode": "--precision int8 or a smaller model on a CPU, --device cuda with a larger "
     "--batch-size, or more machines (--executor)",

@@ -15,9 +15,11 @@ from clipworks.embed.executors.executor import AbstractExecutor, ExecutorOptions
 from clipworks.embed.partition_worker import PartitionWorker
 from clipworks.embed.stages import Tally
 from clipworks.embed.work_order import WorkOrder
+from clipworks.errors import SettingsError
 from clipworks.extras import require
 
 _LOCAL_STORE_BYTES = 512 * 2**20  # partitions are small, and their results smaller
+_REASON_LENGTH = 200
 
 
 @final
@@ -29,6 +31,7 @@ class RayExecutor(AbstractExecutor):
 
     Raises:
         MissingExtraError: Ray is not installed.
+        SettingsError: the cluster that is named is not there.
     """
 
     def __init__(self, options: ExecutorOptions) -> None:
@@ -96,14 +99,25 @@ class _Worker:
 
 
 def _start(ray: Any) -> None:  # noqa: ANN401 - the module
-    """Join the cluster that is named, or start one here; stdout stays ours."""
-    quiet = {"logging_level": logging.ERROR, "log_to_driver": False}
-    if os.environ.get("RAY_ADDRESS"):
-        ray.init(**quiet)
-        return
-    ray.init(
-        address="local",
-        include_dashboard=False,
-        object_store_memory=_LOCAL_STORE_BYTES,
-        **quiet,
-    )
+    """Join the cluster that is named, or start one here; stdout stays ours.
+
+    Raises:
+        SettingsError: neither can be done.
+    """
+    options: dict[str, Any] = {"logging_level": logging.ERROR, "log_to_driver": False}
+    if not os.environ.get("RAY_ADDRESS"):
+        options |= {
+            "address": "local",
+            "include_dashboard": False,
+            "object_store_memory": _LOCAL_STORE_BYTES,
+        }
+    try:
+        ray.init(**options)
+    except Exception as error:
+        # Ray's own, of many kinds.
+        where = os.environ.get("RAY_ADDRESS") or "this machine"
+        reason = " ".join(str(error).split())[:_REASON_LENGTH]
+        raise SettingsError(
+            f"--executor ray: no Ray at {where} ({reason}): RAY_ADDRESS names a cluster, and "
+            "without it Ray is started here"
+        ) from error
