@@ -13,6 +13,7 @@ from clipworks.data.samples import read_caption, read_fields
 from clipworks.embed.embed_settings import EmbedSettings
 from clipworks.embed.pipeline import embed_folder
 from tests.support.colours import colour_embedder
+from tests.support.folder_bytes import folder_bytes
 from tests.support.pictures import png_bytes
 from tests.support.sources import (
     PICTURE_SOURCES,
@@ -141,6 +142,17 @@ def test_rows_are_the_same_from_every_source(build, kind, tmp_path):
         texts = embedder.embed_texts(table["caption"]).astype(np.float16)
         files = sorted((tmp_path / "out/text_emb").iterdir())
         assert np.array_equal(np.concatenate([np.load(path) for path in files]), texts)
+
+
+def test_a_run_goes_on_where_another_one_stopped(build, tmp_path):
+    typed, out = build(pictures()), tmp_path / "out"
+    embed_folder(open_built(typed), out, colour_embedder(), settings=SETTINGS)
+    whole = folder_bytes(out)
+    for name in ("stats/1.json", "metadata/metadata_1.parquet"):
+        (out / name).unlink()
+    report = embed_folder(open_built(typed), out, colour_embedder(), settings=SETTINGS)
+    assert report.partitions_made == 1
+    assert folder_bytes(out) == whole
 
 
 def test_a_broken_picture_costs_itself_and_is_reported(build, tmp_path):

@@ -16,7 +16,8 @@ class WebServer:
 
     `/status/503/2/NAME` answers 503 twice and then NAME; `/redirect?TARGET` leads elsewhere,
     `/loop` nowhere; `/slow/NAME` sends a byte now and then; `/cut/NAME` closes halfway;
-    `/late/NAME` waits first; `/unsized/NAME` does not say how long it is.
+    `/late/NAME` waits first; `/unsized/NAME` does not say how long it is;
+    of `/drip/NAME` the headers never end.
     """
 
     def __init__(self) -> None:
@@ -81,12 +82,18 @@ def answer(handler: BaseHTTPRequestHandler, state: WebServer, count: int) -> Non
         handler.send_header("Location", path.partition("?")[2] or "/loop")
         handler.end_headers()
         return
-    elif kind in ("slow", "cut", "late", "unsized"):
+    elif kind in ("slow", "cut", "drip", "late", "unsized"):
         path = f"/{rest}"
     content = state.files.get(path)
     if content is None:
         handler.send_error(404)
-        return
+    elif kind == "drip":
+        drip(handler, b"HTTP/1.0 200 OK\r\nServer: " + b"x" * 60)
+    else:
+        send(handler, kind, content)
+
+
+def send(handler: BaseHTTPRequestHandler, kind: str, content: bytes) -> None:
     if kind == "late":
         time.sleep(0.2)
     handler.send_response(200)
@@ -94,8 +101,12 @@ def answer(handler: BaseHTTPRequestHandler, state: WebServer, count: int) -> Non
         handler.send_header("Content-Length", str(len(content)))
     handler.end_headers()
     if kind == "slow":
-        for byte in content[:40]:
-            handler.wfile.write(bytes([byte]))
-            time.sleep(0.05)
-        return
-    handler.wfile.write(content[: len(content) // 2] if kind == "cut" else content)
+        drip(handler, content[:40])
+    else:
+        handler.wfile.write(content[: len(content) // 2] if kind == "cut" else content)
+
+
+def drip(handler: BaseHTTPRequestHandler, content: bytes) -> None:
+    for byte in content:
+        handler.wfile.write(bytes([byte]))
+        time.sleep(0.05)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import http.client
+import socket
 import ssl
 import threading
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import BinaryIO, NoReturn, TypeVar, cast, final
@@ -179,6 +181,52 @@ def _quoted(url: str) -> str:
     return urlunsplit((parts.scheme, host, *rest, ""))
 
 
+class _TimedHeaders(http.client.HTTPConnection):
+    """A connection whose timeout is for the whole of the answer's head, not for each byte of it."""
+
+    def getresponse(self) -> http.client.HTTPResponse:
+        given_up = threading.Event()
+
+        def give_up() -> None:
+            given_up.set()
+            with suppress(OSError, AttributeError):  # it may be closed by now
+                self.sock.shutdown(socket.SHUT_RDWR)
+
+        timer = threading.Timer(cast("float", self.timeout), give_up)
+        timer.daemon = True
+        timer.start()
+        try:
+            response = super().getresponse()
+        except (OSError, http.client.HTTPException) as error:
+            if given_up.is_set():
+                raise TimeoutError from error
+            raise
+        finally:
+            timer.cancel()
+        if given_up.is_set():  # half of the headers pass for all of them
+            response.close()
+            raise TimeoutError
+        return response
+
+
+@final
+class _TimedSecureHeaders(_TimedHeaders, http.client.HTTPSConnection):
+    """The same, encrypted."""
+
+
+@final
+class _Handler(urllib.request.HTTPHandler):
+    def http_open(self, req: urllib.request.Request) -> http.client.HTTPResponse:
+        return self.do_open(_TimedHeaders, req)
+
+
+@final
+class _SecureHandler(urllib.request.HTTPSHandler):
+    def https_open(self, req: urllib.request.Request) -> http.client.HTTPResponse:
+        context = self._context  # pyright: ignore[reportAttributeAccessIssue]
+        return self.do_open(_TimedSecureHeaders, req, context=context)
+
+
 @lru_cache(maxsize=1)
 def _opener() -> urllib.request.OpenerDirector:
     """Knows http, https and the environment's proxies; no files, no ftp."""
@@ -186,8 +234,8 @@ def _opener() -> urllib.request.OpenerDirector:
     for handler in (
         urllib.request.ProxyHandler(),
         urllib.request.UnknownHandler(),
-        urllib.request.HTTPHandler(),
-        urllib.request.HTTPSHandler(context=ssl.create_default_context()),
+        _Handler(),
+        _SecureHandler(context=ssl.create_default_context()),
         urllib.request.HTTPRedirectHandler(),
         urllib.request.HTTPDefaultErrorHandler(),
         urllib.request.HTTPErrorProcessor(),

@@ -87,6 +87,11 @@ def test_the_time_limit_is_for_the_whole_of_a_try(server):
         fetch(f"{server.url}/late/a.png", FetchLimits(timeout_s=0.05, tries=1))
 
 
+def test_headers_that_never_end_are_not_waited_for(server):
+    with pytest.raises(InputError, match=r"^no answer within 0\.3 s$"):
+        fetch(f"{server.url}/drip/a.png", FetchLimits(timeout_s=0.3, tries=1))
+
+
 def test_a_connection_that_ends_early_is_tried_again_and_reported(server):
     path = "/cut/a.png"
     with pytest.raises(InputError, match=r"^ended early: 3 of 7 bytes came \(3 tries\)$"):
