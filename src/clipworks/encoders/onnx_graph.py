@@ -37,6 +37,7 @@ class OnnxGraph:
         num_threads: of one forward pass.
         end_id: the token after which an attention mask hides the rest, for graphs that take one.
         pooled: whether what the tower pools is the embedding.
+        constants: what further inputs get in every run; the arrays may change in between.
 
     Raises:
         BundleError: it cannot be loaded, or takes or gives what no bundle's graph does.
@@ -50,10 +51,16 @@ class OnnxGraph:
         num_threads: int,
         end_id: int | None = None,
         pooled: bool = False,
+        constants: Feeds | None = None,
     ) -> None:
         self._end_id = end_id
+        self._constants = constants or {}
         self._session = _open(path, providers, num_threads)
-        inputs = {one.name: _describe(one) for one in self._session.get_inputs()}
+        inputs = {
+            one.name: _describe(one)
+            for one in self._session.get_inputs()
+            if one.name not in self._constants
+        }
         outputs = [one.name for one in self._session.get_outputs()]
         self._signature = GraphSignature.find(path, inputs, outputs, pooled=pooled)
 
@@ -69,7 +76,7 @@ class OnnxGraph:
     def _run(self, feeds: Feeds) -> Float32[np.ndarray, "row dim"]:
         options = ort.RunOptions()
         options.log_severity_level = _FATAL
-        (rows,) = self._session.run([self._signature.output], feeds, options)
+        (rows,) = self._session.run([self._signature.output], feeds | self._constants, options)
         return np.asarray(rows, np.float32)
 
 

@@ -28,6 +28,7 @@ from clipworks.encoders.bundle import (
     seal_bundle,
 )
 from clipworks.encoders.embedder import Embedder
+from clipworks.encoders.graph_signature import Feeds
 from clipworks.encoders.loading import load
 from clipworks.encoders.onnx_graph import OnnxGraph
 from clipworks.encoders.text_trimming import trim_padding
@@ -210,6 +211,7 @@ class _TowerQuantizer:
             self._quantize(),
             batches,
             folder,
+            load=self._load,
             tell=lambda done, total: self._tell(f"{self._title}: damage by layer", done, total),
         )
 
@@ -223,14 +225,18 @@ class _TowerQuantizer:
         speed_up(graph)
         return graph
 
-    def _embed(self, path: Path) -> Float[np.ndarray, "row dim"]:
-        graph = OnnxGraph(
+    def _load(self, path: Path, constants: Feeds | None = None) -> OnnxGraph:
+        return OnnxGraph(
             path,
             providers=["CPUExecutionProvider"],
             num_threads=count_cores(),
             end_id=self._card.mask_end_id,
             pooled=self._card.pools_into_space,
+            constants=constants,
         )
+
+    def _embed(self, path: Path) -> Float[np.ndarray, "row dim"]:
+        graph = self._load(path)
         return np.concatenate([normalize_rows(graph(batch)) for batch in self._batches])
 
 

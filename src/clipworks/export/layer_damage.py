@@ -4,7 +4,7 @@ One graph holds every layer in float and in 8 bits; a vector of switches says wh
 on. So one session serves for all the layers, where a graph for each would be written, read and
 prepared again every time.
 
-Axes: row (pictures or texts), dim (width of the joint space).
+Axes: layer, row (pictures or texts), dim (width of the joint space).
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from typing import Any
 
 import numpy as np
 import onnx
-import onnxruntime as ort
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from onnx import TensorProto, helper
 
-from clipworks.devices import count_cores
+from clipworks.encoders.graph_signature import Feeds
+from clipworks.encoders.onnx_graph import OnnxGraph
 from clipworks.export.graph_editor import GraphEditor
 from clipworks.export.parity import row_cosines
 from clipworks.export.quantization import linear_layers
@@ -33,31 +33,33 @@ def measure_damage(
     batches: Sequence[np.ndarray],
     folder: Path,
     *,
+    load: Callable[[Path, Feeds], OnnxGraph],
     tell: Callable[[int, int], None],
 ) -> dict[str, float]:
     """For each layer 1 minus the mean cosine that it alone, quantised, has with none quantised.
 
     Args:
         graph: in float; it is changed.
-        quantized: the same with all layers quantised.
+        quantized: the same with all layers quantised; it is changed as well.
         batches: pixels or tokens, as the graphs take them.
         folder: for files that are deleted again.
+        load: opens a graph that takes more inputs, with what these get.
         tell: is told how many layers are done, and of how many.
     """
     layers = _join(graph, quantized)
-    session = _open(graph, len(layers), folder)
+    switches = np.zeros(len(layers), bool)
+    switched = _open(graph, switches, folder, load)
 
-    def run(on: Sequence[bool]) -> Float[np.ndarray, "row dim"]:
-        switches = np.array(on, bool)
-        feeds = ({graph.input_name: batch, _SWITCHES: switches} for batch in batches)
-        return np.concatenate([np.asarray(session.run(None, one)[0]) for one in feeds])
+    def run() -> Float[np.ndarray, "row dim"]:
+        return np.concatenate([switched(batch) for batch in batches])
 
-    reference = run([False] * len(layers))
+    reference = run()
     damage = {}
     for place, layer in enumerate(layers):
         tell(place, len(layers))
-        rows = run([place == other for other in range(len(layers))])
-        damage[layer] = 1.0 - float(row_cosines(rows, reference).mean())
+        switches[place] = True
+        damage[layer] = 1.0 - float(row_cosines(run(), reference).mean())
+        switches[place] = False
     return damage
 
 
@@ -95,18 +97,21 @@ def _differs(node: Any, produced: dict[str, Any]) -> bool:  # noqa: ANN401 - a N
     return same is None or (same.op_type, same.input) != (node.op_type, node.input)
 
 
-def _open(graph: GraphEditor, num_layers: int, folder: Path) -> ort.InferenceSession:
-    """A session for the graph with its switches; its files are gone again."""
+def _open(
+    graph: GraphEditor,
+    switches: Bool[np.ndarray, "layer"],
+    folder: Path,
+    load: Callable[[Path, Feeds], OnnxGraph],
+) -> OnnxGraph:
+    """The graph with its switches, loaded; its files are gone again."""
     model = graph.model(further_inputs={_SWITCHES})
-    switches = helper.make_tensor_value_info(_SWITCHES, TensorProto.BOOL, [num_layers])
-    model.graph.input.append(switches)
+    shape = list(switches.shape)
+    model.graph.input.append(helper.make_tensor_value_info(_SWITCHES, TensorProto.BOOL, shape))
     path, weights = folder / "switched.onnx", folder / "switched.weights"
     # Two forms of each layer may be more than one file of ONNX can hold.
     onnx.save(model, path, save_as_external_data=True, location=weights.name)
-    options = ort.SessionOptions()
-    options.intra_op_num_threads = count_cores()
     try:
-        return ort.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+        return load(path, {_SWITCHES: switches})
     finally:
         path.unlink()
         weights.unlink()
