@@ -20,7 +20,6 @@ from clipworks.cli.search_filters import (
     Pictures,
     Relevant,
     Where,
-    Words,
 )
 from clipworks.errors import SettingsError
 
@@ -31,6 +30,9 @@ if TYPE_CHECKING:
     from clipworks.search.query import Query
     from clipworks.search.searcher import Searcher
 
+Words = Annotated[
+    list[str] | None, typer.Argument(help="What to look for, one text.", show_default=False)
+]
 Threshold = Annotated[
     float | None,
     typer.Option(help="The least cosine with the query.", show_default=False),
