@@ -152,6 +152,7 @@ def _table(vectors: FolderVectors, clusters: Clusters, named: list[list[str]]) -
     from rich.table import Table
     from rich.text import Text
 
+    from clipworks.data.addresses import short_name
     from clipworks.search.hits import sample_names
 
     table = Table(box=None, header_style="bold")
@@ -162,6 +163,6 @@ def _table(vectors: FolderVectors, clusters: Clusters, named: list[list[str]]) -
         examples = []
         for record in vectors.metadata.rows(rows[:_EXAMPLES_SHOWN]):
             path, caption = sample_names(record)
-            examples.append(caption or Path(path or "").name)
+            examples.append(caption or short_name(path or ""))
         table.add_row(str(size), Text(", ".join(words)), Text(", ".join(examples), style="dim"))
     return table

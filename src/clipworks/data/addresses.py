@@ -11,7 +11,8 @@ The last two may lie on another machine in turn: `tar://a/cat.jpg::s3://bucket/0
 from __future__ import annotations
 
 import re
-from urllib.parse import quote, unquote
+from pathlib import PurePath
+from urllib.parse import quote, unquote, urlsplit
 
 from clipworks.data.downloads import FetchLimits, fetch
 from clipworks.errors import InputError
@@ -29,6 +30,20 @@ def protocol_of(text: str) -> str | None:
 def is_address(text: str) -> bool:
     """Whether a text is an address, and no path."""
     return protocol_of(text) is not None
+
+
+def short_name(image_path: str) -> str:
+    """A file name for what metadata name: a path's or an address's last part; it may be empty."""
+    protocol = protocol_of(image_path)
+    if protocol is None:
+        return image_path.rstrip("/").replace("\\", "/").rsplit("/", 1)[-1]
+    if protocol == "parquet" and "::" in image_path:  # parquet://image/12::/data/a.parquet
+        cell, _, file = image_path.partition("://")[2].rpartition("::")
+        return f"{PurePath(short_name(file)).stem}-{cell.rpartition('/')[2]}"
+    if protocol == "tar" and "::" in image_path:
+        return image_path.rpartition("::")[0].rsplit("/", 1)[-1]
+    path = urlsplit(image_path).path if protocol in WEB else image_path
+    return unquote(path.rsplit("/", 1)[-1]).replace("/", "_")
 
 
 def tar_address(member: str, archive: str) -> str:

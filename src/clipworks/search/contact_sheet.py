@@ -9,6 +9,7 @@ from importlib.resources import files
 from pathlib import Path
 from string import Template
 
+from clipworks.data.addresses import short_name
 from clipworks.data.contents import open_again
 from clipworks.errors import InputError
 from clipworks.inputs.decoding import decode_image
@@ -89,7 +90,7 @@ def _card(hit: Hit, best: float) -> str:
             f'<div class="caption" title="{escape(hit.caption)}">{escape(hit.caption)}</div>'
         )
     if hit.image_path:
-        name = hit.image_path.replace("\\", "/").rsplit("/", 1)[-1]
+        name = short_name(hit.image_path)
         lines.append(f'<div class="file" title="{escape(hit.image_path)}">{escape(name)}</div>')
     words = "\n".join(lines)
     return f'<li>{_picture(hit)}<div class="words">{words}</div></li>'

@@ -16,7 +16,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from clipworks.errors import FolderError
+from clipworks.data.addresses import short_name
+from clipworks.data.contents import open_again
+from clipworks.errors import FolderError, InputError
 from clipworks.files import atomic_path, read_versioned_json, write_bytes_atomic, write_json_atomic
 
 LinkKind = Literal["copy", "hard", "symbolic"]
@@ -82,7 +84,7 @@ def copy_samples(
         failed: list[tuple[str, str]] = []
         rows: list[dict[str, Any]] = []
         for done, (name, sample) in enumerate(zip(_names(samples), samples, strict=True), 1):
-            reason = _place(Path(sample.image_path), out / name, link)
+            reason = _place(sample.image_path, out / name, link)
             if reason:
                 failed.append((sample.image_path, reason))
             else:
@@ -124,7 +126,7 @@ def _names(samples: Iterable[CopiedSample]) -> Iterator[str]:
     taken: set[str] = set()
     times: dict[str, int] = {}
     for sample in samples:
-        name = sample.image_path.replace("\\", "/").rsplit("/", 1)[-1]
+        name = short_name(sample.image_path)
         name = f"picture{sample.id}" if name in _NO_NAMES else name
         stem, dot, suffix = name.rpartition(".") if "." in name[1:] else (name, "", "")
         number = times.get(stem.lower(), 0)
@@ -138,8 +140,19 @@ def _names(samples: Iterable[CopiedSample]) -> Iterator[str]:
         yield f"{new_stem}{dot}{suffix}"
 
 
-def _place(source: Path, target: Path, link: LinkKind) -> str:
+def _place(image_path: str, target: Path, link: LinkKind) -> str:
     """Put a picture in its place; the reason where that is not possible, else nothing."""
+    try:
+        found = open_again(image_path)
+    except InputError as error:
+        return str(error)
+    if isinstance(found, bytes):  # from a tar, a table or the web: there is no file to link
+        write_bytes_atomic(target, found)
+        return ""
+    return _place_file(found, target, link)
+
+
+def _place_file(source: Path, target: Path, link: LinkKind) -> str:
     try:
         size = source.stat().st_size
         if not source.is_file():

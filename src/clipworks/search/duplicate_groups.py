@@ -9,6 +9,7 @@ Axes: row, cell, dim (width of the joint space).
 
 from __future__ import annotations
 
+import hashlib
 import math
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
@@ -19,6 +20,9 @@ import faiss
 import numpy as np
 from jaxtyping import Int64
 
+from clipworks.data.addresses import is_address
+from clipworks.data.contents import open_again
+from clipworks.errors import InputError
 from clipworks.files import sha256_of_file
 from clipworks.search.folder_vectors import FolderVectors
 from clipworks.search.near_duplicates import NEAR_DUPLICATE, Components, check_threshold
@@ -87,23 +91,30 @@ def find_same_files(
         The groups, and the rows whose files cannot be read.
     """
     unread: list[int] = []
+    # Only files tell their sizes; beside pictures in tars or on the web, every one is looked into.
+    sized = not any(path is not None and is_address(path) for path in paths)
     by_size: dict[int, list[int]] = defaultdict(list)
     for row, path in enumerate(paths):
         try:
             if path is not None:
-                by_size[Path(path).stat().st_size].append(row)
+                by_size[Path(path).stat().st_size if sized else 0].append(row)
         except (OSError, ValueError):
             unread.append(row)
     by_digest: dict[str, list[int]] = defaultdict(list)
     candidates = [row for rows in by_size.values() if len(rows) > 1 for row in rows]
     for done, row in enumerate(candidates, 1):
         try:
-            by_digest[sha256_of_file(Path(paths[row] or ""))].append(row)
-        except OSError:
+            by_digest[_digest(paths[row] or "")].append(row)
+        except (OSError, InputError):
             unread.append(row)
         if report:
             report(done, len(candidates))
     return _sorted_groups(by_digest.values()), sorted(unread)
+
+
+def _digest(image_path: str) -> str:
+    found = open_again(image_path)
+    return hashlib.sha256(found).hexdigest() if isinstance(found, bytes) else sha256_of_file(found)
 
 
 def _index_rows(vectors: FolderVectors, wanted: np.ndarray) -> Any:  # noqa: ANN401 - FAISS's

@@ -16,9 +16,10 @@ import numpy as np
 from jaxtyping import Float32
 
 from clipworks.arrays import normalize_rows
+from clipworks.data.addresses import is_address, short_name
+from clipworks.data.contents import open_again
 from clipworks.encoders.embedder import Embedder
-from clipworks.errors import InputError, InvalidTextError
-from clipworks.search.picture_download import download_picture, is_picture_url
+from clipworks.errors import InputError, InvalidImageError, InvalidTextError
 from clipworks.search.query_expression import ParsedTerm, parse_expression
 from clipworks.search.vector_file import check_vector, read_vector
 
@@ -50,7 +51,7 @@ class Term:
         if self.kind == "text":
             return str(self.value)
         if self.kind == "image" and isinstance(self.value, str | Path):
-            return str(self.value).rstrip("/").replace("\\", "/").rsplit("/", 1)[-1]
+            return short_name(str(self.value))
         return "a picture" if self.kind == "image" else "an embedding"
 
 
@@ -77,7 +78,7 @@ class Query:
 
     @classmethod
     def image(cls, source: ImageLike) -> Query:
-        """Look for what resembles a picture: a path, an http(s) URL, encoded bytes or Pillow's."""
+        """Look for what resembles a picture: a path or an address, encoded bytes or Pillow's."""
         return cls((Term("image", source),))
 
     @classmethod
@@ -137,14 +138,13 @@ class Query:
         (term, *others) = self.terms
         if others or term.kind != "image" or not isinstance(term.value, str | Path):
             return None
-        return None if is_picture_url(term.value) else Path(term.value)
+        return None if is_address(str(term.value)) else Path(term.value)
 
     def embed(self, embedder: Embedder) -> Float32[np.ndarray, "dim"]:
         """The query's unit embedding.
 
         Raises:
-            InvalidImageError: a picture cannot be read.
-            DownloadError: a picture cannot be fetched.
+            InvalidImageError: a picture cannot be read, or fetched.
             InputError: an embedding is not as wide as the model's, or the terms cancel out.
         """
         total = np.zeros(embedder.embedding_dim, np.float64)
@@ -189,4 +189,9 @@ def _embed_term(term: Term, embedder: Embedder) -> Float32[np.ndarray, "dim"]:
 
 
 def _picture(source: object) -> object:
-    return download_picture(source) if is_picture_url(source) else source
+    if not isinstance(source, str):
+        return source
+    try:
+        return open_again(source)
+    except InputError as error:
+        raise InvalidImageError(source, str(error)) from error

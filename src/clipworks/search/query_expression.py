@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from clipworks.data.addresses import is_address
 from clipworks.errors import SettingsError
-from clipworks.search.picture_download import is_picture_url
 
 Kind = Literal["text", "image", "embedding"]
 _VECTOR_SUFFIXES = (".npy", ".json")
@@ -75,7 +75,7 @@ def _read_term(found: re.Match[str]) -> ParsedTerm:
 
 
 def _kind_of_word(word: str) -> Kind:
-    if is_picture_url(word):
+    if is_address(word):
         return "image"
     kind: Kind = "embedding" if word.lower().endswith(_VECTOR_SUFFIXES) else "image"
     if not Path(word).exists():

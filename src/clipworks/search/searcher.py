@@ -119,7 +119,6 @@ class Searcher:
 
         Raises:
             InputError: the query or an option cannot be used.
-            DownloadError: the query's picture cannot be fetched.
         """
         if k < 1:
             raise SettingsError(f"number of results {k}: expected at least 1")
@@ -134,7 +133,7 @@ class Searcher:
         """Go through all hits, page by page, until there are none left.
 
         Raises:
-            InputError, DownloadError: as `search` says.
+            InputError: as `search` says.
         """
         if page_size < 1:
             raise SettingsError(f"page size {page_size}: expected at least 1")

@@ -6,6 +6,7 @@ from clipworks.data.addresses import (
     is_address,
     protocol_of,
     read_address,
+    short_name,
     tar_address,
 )
 from clipworks.errors import InputError
@@ -65,3 +66,21 @@ def test_what_cannot_be_read_is_one_line(address, reason):
     with pytest.raises(InputError, match=reason) as caught:
         read_address(address)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("image_path", "name"),
+    [
+        ("/data/a/cat.jpg", "cat.jpg"),
+        ("C:\\pictures\\cat.jpg", "cat.jpg"),
+        ("tar://a/cat.jpg::/data/00000.tar", "cat.jpg"),
+        ("tar://cat.jpg::s3://bucket/00000.tar", "cat.jpg"),
+        ("parquet://image/12::/data/a.parquet", "a-12"),
+        ("https://example.org/a%20cat.jpg?size=2#top", "a cat.jpg"),
+        ("https://example.org/a%2Fcat.jpg", "a_cat.jpg"),
+        ("s3://bucket/a/cat.jpg", "cat.jpg"),
+        ("https://example.org/", ""),
+    ],
+)
+def test_a_short_name_is_a_file_name(image_path, name):
+    assert short_name(image_path) == name

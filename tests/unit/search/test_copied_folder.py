@@ -1,6 +1,7 @@
 import csv
 import json
 import os
+import tarfile
 
 import pytest
 
@@ -136,3 +137,16 @@ def test_a_full_disk_is_our_error(tmp_path, monkeypatch):
     with pytest.raises(FolderError, match="No space left on device"):
         copy_samples([sample(tmp_path, 0, "a.png")], tmp_path / "out")
     assert json.loads((tmp_path / "out" / MARK_FILE).read_text())["format_version"] == 1
+
+
+def test_pictures_in_tars_are_copied_out(tmp_path):
+    (tmp_path / "a.jpg").write_bytes(b"in a tar")
+    with tarfile.open(tmp_path / "t.tar", "w") as tar:
+        tar.add(tmp_path / "a.jpg", "deep/a.jpg")
+    there = CopiedSample(0, f"tar://deep/a.jpg::{tmp_path / 't.tar'}", "a", {})
+    gone = CopiedSample(1, f"tar://b.jpg::{tmp_path / 't.tar'}", None, {})
+    report = copy_samples([there, gone], tmp_path / "out", link="hard")
+    assert report.copied == 1
+    assert [path for path, _ in report.failed] == [gone.image_path]
+    assert (tmp_path / "out/a.jpg").read_bytes() == b"in a tar"
+    assert (tmp_path / "out/a.txt").read_text() == "a\n"

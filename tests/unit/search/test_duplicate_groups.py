@@ -1,3 +1,5 @@
+import tarfile
+
 import numpy as np
 import pytest
 
@@ -82,3 +84,15 @@ def test_files_of_the_same_bytes_are_found(tmp_path):
     groups, unread = find_same_files(paths)
     assert groups == [[0, 2, 5], [1, 4]]
     assert unread == [7, 8]
+
+
+def test_members_of_tars_are_the_same_as_files(tmp_path):
+    for name, content in (("a", b"same"), ("b", b"else")):
+        (tmp_path / name).write_bytes(content)
+    with tarfile.open(tmp_path / "t.tar", "w") as tar:
+        for name, inner in (("a", "x.jpg"), ("b", "y.jpg"), ("a", "z.jpg")):
+            tar.add(tmp_path / name, inner)
+    members = [f"tar://{name}::{tmp_path / 't.tar'}" for name in ("x.jpg", "y.jpg", "z.jpg", "no")]
+    groups, unread = find_same_files([*members, str(tmp_path / "a"), None])
+    assert groups == [[0, 2, 4]]
+    assert unread == [3]

@@ -104,7 +104,7 @@ def test_an_address_is_fetched(embedder, monkeypatch):
     Image.new("RGB", (16, 16), (255, 0, 0)).save(content, "PNG")
     asked = []
     monkeypatch.setattr(
-        query_module, "download_picture", lambda url: asked.append(url) or content.getvalue()
+        query_module, "open_again", lambda url: asked.append(url) or content.getvalue()
     )
     found = Query.parse("https://example.org/a.png").embed(embedder)
     assert asked == ["https://example.org/a.png"]
