@@ -44,6 +44,7 @@ def draw_scale(
     """
     require("matplotlib", "drawing a figure")
     from matplotlib.figure import Figure
+    from matplotlib.ticker import StrMethodFormatter
 
     quantities = list(dict.fromkeys(name for point in points for name in point.costs))
     figure = Figure(figsize=(3.2 * len(quantities), 3.4), layout="constrained")
@@ -62,7 +63,10 @@ def draw_scale(
             )
         axes.set(xscale="log", yscale="log", xlabel=size)
         axes.set_title(quantity, loc="left", fontsize=9)
-        axes.tick_params(labelsize=8)
+        for one in (axes.yaxis.set_major_formatter, axes.yaxis.set_minor_formatter):
+            one(StrMethodFormatter("{x:,g}"))
+        axes.xaxis.set_major_formatter(StrMethodFormatter("{x:,g}"))
+        axes.tick_params(which="both", labelsize=7)
         axes.grid(which="major", color="#dddddd", linewidth=0.6)
         axes.spines[["top", "right"]].set_visible(False)
     panels[0].legend(frameon=False, fontsize=8)
