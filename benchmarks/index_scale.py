@@ -6,7 +6,7 @@ recall@10 of picture and of text queries, the least effort that reaches it, and 
 by query, in one process with one FAISS.
 
     python benchmarks/index_scale.py --sizes 10000 100000 1000000 --work /tmp/rows \
-        [--peer peers/bin/python] [--json out.json]
+        [--peer peers/bin/python] [--json out.json] [--plot out.svg]
 
 On a machine that others use too, seconds of the processor are the steadier ones; waiting threads of
 FAISS count among them, for both programs alike.
@@ -27,6 +27,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.index_rows import draw_pairs, make_space, write_rows
+from clipworks.plots.scale_plot import ScalePoint, draw_scale
 from clipworks.search.backends.faiss_index import FaissIndex
 from clipworks.search.folder_contents import read_contents
 from clipworks.search.held_out_queries import draw_queries, find_exactly
@@ -79,6 +80,8 @@ def main() -> None:
         done += compare(folder, size, options)
         for built in done[-2 if options.peer else -1 :]:
             print(json.dumps(asdict(built)), flush=True)
+    if options.plot:
+        draw(done, options.plot)
     if options.json:
         options.json.write_text(json.dumps([asdict(built) for built in done], indent=2) + "\n")
 
@@ -93,7 +96,26 @@ def parse_options() -> argparse.Namespace:
     parser.add_argument("--recall", type=float, default=0.95)
     parser.add_argument("--peer", help="python of an environment with autofaiss")
     parser.add_argument("--json", type=Path)
+    parser.add_argument("--plot", type=Path, help="a figure: .svg or .png")
     return parser.parse_args()
+
+
+def draw(done: list[Built], path: Path) -> None:
+    """Draw what it took."""
+    points = [
+        ScalePoint(
+            built.program,
+            built.rows,
+            {
+                "build, tuned and measured, s": built.build_s,
+                "index, MB": built.size_bytes / 1e6,
+                "peak memory, MB": built.peak_bytes / 1e6,
+                "text query, p50 ms": built.p50_ms["text->image"],
+            },
+        )
+        for built in done
+    ]
+    draw_scale(points, [path], title="Indexes of 512-wide rows at one recall@10", size="rows")
 
 
 def compare(folder: Path, size: int, options: argparse.Namespace) -> list[Built]:

@@ -21,7 +21,7 @@ from clipworks.arrays import Embeddings
 from clipworks.search.embedding_rows import EmbeddingRows
 from clipworks.search.faiss_binding import faiss
 from clipworks.search.folder_contents import FolderContents, Modality
-from clipworks.search.matches import Matches, no_matches
+from clipworks.search.matches import Matches, keep_best, no_matches
 
 MAX_QUERIES = 400
 MAX_HITS = 100
@@ -117,9 +117,4 @@ def _merged(best: Matches, queries: Embeddings, block: Embeddings, start: int) -
     k = best.ids.shape[1]
     measure = faiss.METRIC_INNER_PRODUCT
     similarities, places = faiss.knn(queries, block, min(k, len(block)), metric=measure)
-    ids = np.concatenate([best.ids, places + start], axis=1)
-    similarities = np.concatenate([best.similarities, similarities], axis=1)
-    order = np.argsort(-similarities, axis=1, kind="stable")[:, :k]
-    return Matches(
-        np.take_along_axis(ids, order, axis=1), np.take_along_axis(similarities, order, axis=1)
-    )
+    return keep_best(best, Matches(places + start, similarities), k)

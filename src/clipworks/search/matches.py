@@ -5,7 +5,7 @@ Axes: row, query, hit (best first), dim (width of the joint space).
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 import numpy as np
@@ -41,11 +41,21 @@ def nearest_among(queries: Embeddings, k: int, candidates: Candidates) -> Matche
     best = no_matches(len(queries), k)
     for ids, rows in candidates:
         found = queries @ rows.T  # [query row]
-        best = _keep_best(best, Matches(np.broadcast_to(ids, found.shape), found), k)
+        best = keep_best(best, Matches(np.broadcast_to(ids, found.shape), found), k)
     return best
 
 
-def _keep_best(best: Matches, found: Matches, k: int) -> Matches:
+def in_blocks(
+    ids: np.ndarray, size: int, rows_at: Callable[[np.ndarray], Embeddings]
+) -> Candidates:
+    """Read the rows of these ids, `size` at a time."""
+    for start in range(0, len(ids), size):
+        chosen = ids[start : start + size]
+        yield chosen, rows_at(chosen)
+
+
+def keep_best(best: Matches, found: Matches, k: int) -> Matches:
+    """Keep each query's k highest of two lists; of equals those of the first."""
     ids = np.concatenate([best.ids, found.ids], axis=1)
     similarities = np.concatenate([best.similarities, found.similarities], axis=1)
     order = np.argsort(-similarities, axis=1, kind="stable")[:, :k]

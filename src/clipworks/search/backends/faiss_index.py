@@ -38,7 +38,7 @@ from clipworks.search.faiss_kinds import (
 from clipworks.search.index import DEFAULT_SETTINGS, AbstractStoredIndex, Allowed, Report
 from clipworks.search.index_plan import plan_index
 from clipworks.search.index_settings import IndexSettings
-from clipworks.search.matches import Candidates, Matches, nearest_among, no_matches
+from clipworks.search.matches import Matches, in_blocks, nearest_among, no_matches
 from clipworks.search.silent_output import silent_output
 
 # Up to here reading the allowed rows and comparing is faster than a search within them.
@@ -181,7 +181,9 @@ class FaissIndex(AbstractStoredIndex):
 
     def _nearest(self, queries: Embeddings, k: int, allowed: Allowed | None) -> Matches:
         if allowed is not None and self._is_better_compared(allowed):
-            return nearest_among(queries, k, self._kept_rows(np.flatnonzero(allowed)))
+            return nearest_among(
+                queries, k, in_blocks(np.flatnonzero(allowed), BLOCK_ROWS, self._rows_at)
+            )
         if allowed is not None and not takes_selectors(self._index):
             return self._sieve(queries, k, allowed)
         wanted = k if allowed is None else min(k, int(allowed.sum()))
@@ -217,11 +219,6 @@ class FaissIndex(AbstractStoredIndex):
             best.ids[number, : len(places)] = ids[places]
             best.similarities[number, : len(places)] = similarities[places]
         return best
-
-    def _kept_rows(self, ids: np.ndarray) -> Candidates:
-        for start in range(0, len(ids), BLOCK_ROWS):
-            chosen = ids[start : start + BLOCK_ROWS]
-            yield chosen, self._rows_at(chosen)
 
     def _rows_at(self, ids: np.ndarray) -> Embeddings:
         if not gives_rows(self._index):

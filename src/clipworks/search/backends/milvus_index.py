@@ -24,7 +24,7 @@ from clipworks.files import write_json_atomic
 from clipworks.search.embedding_rows import EmbeddingRows
 from clipworks.search.index import DEFAULT_SETTINGS, AbstractStoredIndex, Allowed, Report
 from clipworks.search.index_settings import IndexSettings
-from clipworks.search.matches import Candidates, Matches, nearest_among, no_matches
+from clipworks.search.matches import Matches, in_blocks, nearest_among, no_matches
 
 pymilvus: Any = require("pymilvus", "an index in Milvus")
 
@@ -178,7 +178,7 @@ class MilvusIndex(AbstractStoredIndex):
         count = self._size if allowed is None else int(allowed.sum())
         if k > _MAX_HITS or (allowed is not None and count <= _COMPARED_ROWS):
             chosen = np.arange(self._size) if allowed is None else np.flatnonzero(allowed)
-            return nearest_among(queries, k, self._kept_rows(chosen))
+            return nearest_among(queries, k, in_blocks(chosen, _READ_ROWS, self._rows_at))
         with _explaining_errors(self._server):
             hits = self._client.search(
                 self._collection,
@@ -193,11 +193,6 @@ class MilvusIndex(AbstractStoredIndex):
             found.ids[number, : len(each)] = [hit[_ID] for hit in each]
             found.similarities[number, : len(each)] = [hit["distance"] for hit in each]
         return found
-
-    def _kept_rows(self, ids: np.ndarray) -> Candidates:
-        for start in range(0, len(ids), _READ_ROWS):
-            chosen = ids[start : start + _READ_ROWS]
-            yield chosen, self._rows_at(chosen)
 
     def _rows_at(self, ids: np.ndarray) -> Embeddings:
         wanted, places = np.unique(ids, return_inverse=True)
