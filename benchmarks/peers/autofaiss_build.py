@@ -1,7 +1,7 @@
 """Builds an index of an embedding folder's pictures with autofaiss, as clip-retrieval does.
 
     peers/bin/pip install autofaiss
-    peers/bin/python benchmarks/peers/autofaiss_build.py FOLDER/img_emb OUT.index [--memory 6G]
+    peers/bin/python benchmarks/peers/autofaiss_build.py FOLDER/img_emb OUT.index
 
 The last line of stdout is JSON: seconds of the clock and of the processor, and the peak of memory.
 """
@@ -21,14 +21,15 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("embeddings")
     parser.add_argument("index")
-    parser.add_argument("--memory", default="6G")
+    parser.add_argument("--memory", default="6G", help="while building")
+    parser.add_argument("--index-memory", default="3G", help="of the index: it wants more to build")
     options = parser.parse_args()
     begin, cpu = time.perf_counter(), time.process_time()
     build_index(
         embeddings=options.embeddings,
         index_path=options.index,
         index_infos_path=f"{options.index}.json",
-        max_index_memory_usage=options.memory,
+        max_index_memory_usage=options.index_memory,
         current_memory_available=options.memory,
         metric_type="ip",
         verbose=40,

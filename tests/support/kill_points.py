@@ -1,10 +1,11 @@
 """Kills a change of a folder at each of its steps on disk, and says what was left each time.
 
-    python -m tests.support.kill_points FOLDER add|compact|delete [OTHER]
+    python -m tests.support.kill_points FOLDER add|compact|delete STRIDE [OTHER]
 
 Every step is a child of its own, which dies by SIGKILL at its n-th event (open for writing, rename,
-link, remove ...) as Python's audit hooks tell of them. A line of JSON for each: what a search then
-finds in the folder. It ends with the first child that nobody killed.
+link, remove ...) as Python's audit hooks tell of them; STRIDE says how many events lie between two
+kills. A line of JSON for each: what a search then finds in the folder. It ends with the first child
+that nobody killed.
 """
 
 from __future__ import annotations
@@ -30,11 +31,9 @@ _QUIET = ".pyc", ".py", "/proc", "/dev", "/sys"
 
 
 def main() -> None:
-    folder, change, *others = sys.argv[1:]
+    folder, change, stride, *others = sys.argv[1:]
     work = Path(folder).parent / "killed"
-    number = 0
-    while True:
-        number += 1
+    for number in range(1, 1000, int(stride)):
         shutil.rmtree(work, ignore_errors=True)
         work.mkdir()
         copy = work / "out"

@@ -23,6 +23,7 @@ from clipworks.data.embedding_folder import (
     TEXT_FOLDER,
     Manifest,
     existing_partitions,
+    read_manifest,
     write_manifest,
 )
 from clipworks.data.folder_lock import hold_folder
@@ -40,6 +41,7 @@ from clipworks.search.index import INDEXES, AbstractStoredIndex, Allowed
 from clipworks.search.index_card import CARD_FILE, IndexCard, read_index_card
 from clipworks.search.index_folder import index_path
 from clipworks.search.index_plan import plan_index
+from clipworks.search.metadata import MetadataTable
 from clipworks.search.named_rows import find_named_rows
 from clipworks.search.row_store import ROW_STORE_FILE
 
@@ -78,14 +80,14 @@ def delete_rows(folder: Path, names: Iterable[str]) -> DeletionReport:
         FolderError: the folder is missing, unfinished, damaged or in use.
         InputError: one of the names is none of the folder's; nothing is deleted then.
     """
-    contents = read_contents(folder)
+    num_rows = _count_rows(folder)
     with explaining_disk(folder), hold_folder(folder):
-        before = read_deleted(folder, contents.metadata.size)
-        found = find_named_rows(folder, names, contents.metadata.size)
+        before = read_deleted(folder, num_rows)
+        found = find_named_rows(folder, names, num_rows)
         after = np.union1d(before, found)
         if len(after) > len(before):
             write_deleted(folder, after)
-    return DeletionReport(len(after) - len(before), len(after), contents.metadata.size)
+    return DeletionReport(len(after) - len(before), len(after), num_rows)
 
 
 def add_folder(folder: Path, other: Path, order: BuildOrder) -> IndexCard:
@@ -152,6 +154,13 @@ def compact_folder(folder: Path, order: BuildOrder) -> int:
         left = _left_on_servers(folder)
     _discard(left)
     return int((~kept).sum())
+
+
+def _count_rows(folder: Path) -> int:
+    """How many samples there are, in folders too that hold an index and metadata alone."""
+    if read_manifest(folder):
+        return read_contents(folder).metadata.size
+    return MetadataTable([part.metadata for part in existing_partitions(folder)]).size
 
 
 def _left_on_servers(folder: Path) -> list[AbstractStoredIndex]:

@@ -12,7 +12,6 @@ from clipworks.errors import SettingsError
 from clipworks.search.index_settings import AUTO, IndexSettings
 
 MAX_FLAT_ROWS = 50_000  # comparing with every row takes about 2 ms, and is exact
-MAX_GRAPH_ROWS = 2_000_000  # a graph of more takes over ten minutes to build
 GRAPH_LINKS = 32
 _LINK_BYTES = 2 * GRAPH_LINKS * 4 + 16
 _ID_BYTES = 8
@@ -43,7 +42,7 @@ class IndexPlan:
 
 
 def plan_index(num_rows: int, dim: int, settings: IndexSettings) -> IndexPlan:
-    """Choose: exact while that is fast, then a graph, then lists, then lists of short codes.
+    """Choose: exact while that is fast, then lists, then lists of short codes.
 
     Raises:
         SettingsError: the kind that is asked for does not fit the memory.
@@ -69,8 +68,8 @@ def size_of(kind: str, num_rows: int, dim: int) -> int:
 
 
 def _choose(num_rows: int, dim: int, memory: int) -> str:
-    limits = {"flat": MAX_FLAT_ROWS, "hnsw": MAX_GRAPH_ROWS, "ivf-sq8": math.inf}
-    for kind, most in limits.items():
+    """A graph is never chosen: it takes many times as long to build, and misses texts."""
+    for kind, most in {"flat": MAX_FLAT_ROWS, "ivf-sq8": math.inf}.items():
         if num_rows <= most and size_of(kind, num_rows, dim) + _BUILDING_BYTES <= memory:
             return kind
     return "ivf-pq"

@@ -72,10 +72,14 @@ def tune(index: AbstractStoredIndex, trial: Trial, target: float) -> IndexMeasur
     reached at all, and the next one, with which less effort may do. The quicker one stays.
     """
     best: tuple[float, int, int] | None = None
+    furthest = (0.0, index.max_effort, 0)
     small = trial.smaller()
     for factor in _REFINEMENTS:
-        effort = _least_effort(index, small, target, factor)
-        if effort is None:
+        effort, reached = _least_effort(index, small, target, factor)
+        if reached < target:
+            furthest = max(
+                furthest, (round(reached, 2), effort, factor), key=lambda tried: tried[0]
+            )
             continue
         index.set_effort(effort)
         timed = _median_ms(_refined(index, trial.rows, factor), trial.sets)
@@ -84,9 +88,13 @@ def tune(index: AbstractStoredIndex, trial: Trial, target: float) -> IndexMeasur
             best = (timed, effort, factor)
         if is_second or index.max_effort == 1:
             break
-    _, effort, factor = best or (0.0, index.max_effort, _REFINEMENTS[-1])
+    _, effort, factor = best or furthest
     index.set_effort(effort)
-    while effort < index.max_effort and trial.worst(_refined(index, trial.rows, factor)) < target:
+    while (
+        best
+        and effort < index.max_effort
+        and trial.worst(_refined(index, trial.rows, factor)) < target
+    ):
         effort = min(index.max_effort, effort + max(1, effort // 8))
         index.set_effort(effort)
     return IndexMeasures(effort=effort, refinement=factor, target=target)
@@ -111,8 +119,12 @@ def measure(index: AbstractIndex, trial: Trial, measures: IndexMeasures) -> Inde
 
 def _least_effort(
     index: AbstractStoredIndex, trial: Trial, target: float, factor: int
-) -> int | None:
-    """Double the effort until it does, then halve the way back; None where no effort does."""
+) -> tuple[int, float]:
+    """Double the effort until it does, then halve the way back; and the recall that it reaches.
+
+    Where no effort does, the recall is below the target: what is missing was lost when the rows
+    became codes, or lies where the index has no way to.
+    """
 
     def recall(effort: int) -> float:
         index.set_effort(effort)
@@ -121,12 +133,12 @@ def _least_effort(
     low, before, high = 0, -1.0, max(1, index.max_effort // _STEPS)
     while (reached := recall(high)) < target:
         if high == index.max_effort or reached - before < _STANDSTILL:
-            return None  # what is missing was lost when the rows became codes
+            return high, reached
         low, before, high = high, reached, min(2 * high, index.max_effort)
     while high - low > max(1, high // 10):
         middle = (low + high) // 2
         low, high = (low, middle) if recall(middle) >= target else (middle, high)
-    return high
+    return high, target
 
 
 def _refined(index: AbstractIndex, rows: EmbeddingRows, factor: int) -> AbstractIndex:

@@ -77,6 +77,8 @@ def test_a_folder_with_nothing_but_an_index_and_metadata_is_searched(folder, nam
     ids, _ = opened.index.search(ROWS[123:124], 1)
     assert opened.metadata.rows(ids[0].tolist()) == [{"image_path": "123.png"}]
     assert capfd.readouterr().out == ""
+    delete_rows(folder, ["123.png"])
+    assert 123 not in open_index(folder, "image").index.search(ROWS[123:124], 400).ids
 
 
 @pytest.mark.parametrize(

@@ -42,9 +42,10 @@ from clipworks.search.matches import Candidates, Matches, nearest_among, no_matc
 from clipworks.search.silent_output import silent_output
 
 # Up to here reading the allowed rows and comparing is faster than a search within them.
-MAX_COMPARED_ROWS = 4096
+MAX_COMPARED_ROWS = 1024
 _MAX_LISTS_VISITED = 1024
 _MAX_NODES_VISITED = 1024
+_NODES_PER_ROW = 0.25  # are visited while a row is read and compared
 _LOPSIDED = 1.5  # times as unequal as they were: lists that were learnt from other rows
 
 
@@ -186,8 +187,11 @@ class FaissIndex(AbstractStoredIndex):
         wanted = k if allowed is None else min(k, int(allowed.sum()))
         share = 1.0 if allowed is None else float(allowed.mean())
         found = self._search(queries, k, Effort(1 / share, allowed))
-        if (found.ids[:, :wanted] < 0).any():  # fewer rows lay where an approximate search looked
-            found = self._search(queries, k, Effort(self.size, allowed))
+        # Of some queries fewer rows lay where an approximate search looked: it looks everywhere.
+        short = np.flatnonzero((found.ids[:, :wanted] < 0).any(axis=1))
+        if len(short):
+            again = self._search(queries[short], k, Effort(self.size, allowed))
+            found.ids[short], found.similarities[short] = again
         return found
 
     def _search(self, queries: Embeddings, k: int, effort: Effort) -> Matches:
@@ -198,7 +202,10 @@ class FaissIndex(AbstractStoredIndex):
         return Matches(ids, np.where(ids < 0, np.float32(-np.inf), similarities))
 
     def _is_better_compared(self, allowed: Allowed) -> bool:
-        is_few = int(allowed.sum()) <= MAX_COMPARED_ROWS
+        count = int(allowed.sum())
+        is_few = count <= MAX_COMPARED_ROWS
+        if self._graph is not None:  # has to visit the more nodes, the fewer of them are allowed
+            is_few = is_few or count**2 <= self.size * self._graph.hnsw.efSearch * _NODES_PER_ROW
         return gives_rows(self._index) and (is_few or not takes_selectors(self._index))
 
     def _sieve(self, queries: Embeddings, k: int, allowed: Allowed) -> Matches:
