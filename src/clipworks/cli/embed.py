@@ -27,11 +27,11 @@ from clipworks.cli.options import Backend, Device, Json, Model, Precision, Threa
 
 if TYPE_CHECKING:
     from clipworks.cli.model_option import RunOptions
+    from clipworks.data.shard import Shard
     from clipworks.embed.embed_settings import EmbedSettings
     from clipworks.embed.executors.executor import AbstractExecutor
     from clipworks.embed.job import EmbedJob
     from clipworks.embed.outcome import EmbedReport
-    from clipworks.embed.shard import Shard
     from clipworks.encoders.bundle import Bundle
     from clipworks.encoders.embedder import Embedder
 
@@ -82,8 +82,8 @@ def embed(
     """Embed a folder of pictures; the same command goes on where a run was stopped."""
     from clipworks.cli.embed_summary import print_report
     from clipworks.cli.model_option import RunOptions
+    from clipworks.data.shard import Shard
     from clipworks.embed.embed_settings import EmbedSettings
-    from clipworks.embed.shard import Shard
 
     settings = EmbedSettings(
         batch_size=batch_size,

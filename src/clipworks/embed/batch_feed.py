@@ -69,27 +69,30 @@ class BatchFeed:
 
     def __init__(self, partitions: Iterable[AbstractPartition], batch_size: int) -> None:
         self._lock = threading.Lock()
-        self._tasks = _tasks(partitions, batch_size)
-        self._stopped = False
+        self._stopped = threading.Event()
+        self._tasks = _tasks(partitions, batch_size, self._stopped)
 
     def __iter__(self) -> Iterator[BatchTask]:
         while (task := self._take()) is not None:
             yield task
 
     def stop(self) -> None:
-        """Give out no more."""
-        with self._lock:
-            self._stopped = True
+        """Give out no more; who waits for a slow source waits for one sample at the most."""
+        self._stopped.set()
 
     def _take(self) -> BatchTask | None:
         with self._lock:
-            return None if self._stopped else next(self._tasks, None)
+            task = None if self._stopped.is_set() else next(self._tasks, None)
+            # Once stopped, the last batch may lack samples, and its partition would seem whole.
+            return None if self._stopped.is_set() else task
 
 
-def _tasks(partitions: Iterable[AbstractPartition], batch_size: int) -> Iterator[BatchTask]:
+def _tasks(
+    partitions: Iterable[AbstractPartition], batch_size: int, stopped: threading.Event
+) -> Iterator[BatchTask]:
     for partition in partitions:
         gathering = Gathering(partition.number)
-        batches = _timed(split_batches(partition.samples(), batch_size))
+        batches = _timed(split_batches(_until(stopped, partition.samples()), batch_size))
         # An empty partition has one batch, without samples.
         (batch, source_s), place = next(batches, ([], 0.0)), 0
         while (following := next(batches, None)) is not None:
@@ -107,3 +110,10 @@ def _timed(batches: Iterator[list[Sample]]) -> Iterator[tuple[list[Sample], floa
         if batch is None:
             return
         yield batch, time.perf_counter() - begin
+
+
+def _until(stopped: threading.Event, samples: Iterator[Sample]) -> Iterator[Sample]:
+    for sample in samples:
+        if stopped.is_set():
+            return
+        yield sample

@@ -25,11 +25,11 @@ from clipworks.data.embedding_folder import (
     read_manifest,
     write_manifest,
 )
+from clipworks.data.folder_lock import hold_folder, wait_for_turn
+from clipworks.data.shard import Shard
 from clipworks.data.sources.source import AbstractSource
 from clipworks.data.stored_rows import check_width
 from clipworks.embed.embed_settings import EmbedSettings
-from clipworks.embed.folder_lock import hold_folder, wait_for_turn
-from clipworks.embed.shard import Shard
 from clipworks.encoders.bundle import BundleCard
 from clipworks.errors import FolderError, ModelMismatchError, SettingsError
 from clipworks.files import find_partial_files

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from clipworks.data.embedding_folder import write_manifest
+from clipworks.data.shard import Shard
 from clipworks.data.sources.folder_source import FolderSource
 from clipworks.embed.embed_settings import EmbedSettings
 from clipworks.embed.job import explaining_storage, open_job
-from clipworks.embed.shard import Shard
 from clipworks.errors import FolderError, MissingExtraError, ModelMismatchError, SettingsError
 from tests.support.colours import colour_card
 from tests.support.pictures import fill_folder, save

@@ -4,10 +4,10 @@ from types import SimpleNamespace
 import pytest
 
 from clipworks.data.embedding_folder import Manifest, partition_files
+from clipworks.data.shard import Shard
 from clipworks.embed import folder_totals, outcome
 from clipworks.embed.embed_settings import EmbedSettings
 from clipworks.embed.outcome import RunRecord
-from clipworks.embed.shard import Shard
 from clipworks.embed.stages import StageSeconds, Tally
 
 MANIFEST = Manifest("m", "f", 8, {}, "s", num_partitions=4, num_samples=40, listing_digest="d")

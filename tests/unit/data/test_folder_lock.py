@@ -5,8 +5,8 @@ import threading
 
 import pytest
 
-from clipworks.embed.folder_lock import LOCK_FILE, hold_folder
-from clipworks.embed.shard import Shard
+from clipworks.data.folder_lock import LOCK_FILE, hold_folder
+from clipworks.data.shard import Shard
 from clipworks.errors import FolderError
 
 
@@ -24,7 +24,7 @@ def test_one_holder_at_a_time_and_nothing_is_left(tmp_path):
 def test_what_a_dead_holder_left_does_not_count(tmp_path):
     code = (
         "import sys, os, signal, pathlib\n"
-        "from clipworks.embed.folder_lock import hold_folder\n"
+        "from clipworks.data.folder_lock import hold_folder\n"
         "with hold_folder(pathlib.Path(sys.argv[1])):\n"
         "    os.kill(os.getpid(), signal.SIGKILL)\n"
     )

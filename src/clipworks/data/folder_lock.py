@@ -13,9 +13,10 @@ import re
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 
-from clipworks.embed.shard import Shard
+from clipworks.data.shard import Shard
 from clipworks.errors import FolderError
 
 LOCK_FILE = ".lock"
@@ -23,34 +24,46 @@ LOCK_FILE = ".lock"
 _SHARD_LOCK = re.compile(r"\.lock\.\d+-of-(\d+)")
 
 
+@dataclass
+class HeldFolder:
+    """A folder that is held; whoever renames it meanwhile says so.
+
+    Attributes:
+        folder: where it is now.
+    """
+
+    folder: Path
+
+
 @contextmanager
-def hold_folder(folder: Path, shard: Shard | None = None) -> Iterator[None]:
+def hold_folder(folder: Path, shard: Shard | None = None) -> Iterator[HeldFolder]:
     """Hold a folder, which must exist, or a shard of it, for as long as the block runs.
 
     Raises:
         FolderError: another run holds it, or the same shard, or shards of another count.
         OSError: the lock's file cannot be written.
     """
+    held = HeldFolder(folder)
     if shard is None:
-        with _hold(folder / LOCK_FILE, fcntl.LOCK_EX):
-            yield
+        with _hold(held, LOCK_FILE, fcntl.LOCK_EX):
+            yield held
         return
-    own = folder / f"{LOCK_FILE}.{shard.index}-of-{shard.count}"
-    with _hold(folder / LOCK_FILE, fcntl.LOCK_SH), _hold(own, fcntl.LOCK_EX):
-        _refuse_other_counts(folder, shard)
-        yield
+    own = f"{LOCK_FILE}.{shard.index}-of-{shard.count}"
+    with _hold(held, LOCK_FILE, fcntl.LOCK_SH), _hold(held, own, fcntl.LOCK_EX):
+        _refuse_other_counts(held, shard)
+        yield held
 
 
 @contextmanager
 def wait_for_turn(folder: Path) -> Iterator[None]:
     """Wait until no other shard's run is in such a block, which is short."""
-    with _hold(folder / f"{LOCK_FILE}.turn", fcntl.LOCK_EX, wait=True):
+    with _hold(HeldFolder(folder), f"{LOCK_FILE}.turn", fcntl.LOCK_EX, wait=True):
         yield
 
 
 @contextmanager
-def _hold(path: Path, kind: int, *, wait: bool = False) -> Iterator[None]:
-    descriptor = _acquire(path, kind if wait else kind | fcntl.LOCK_NB)
+def _hold(held: HeldFolder, name: str, kind: int, *, wait: bool = False) -> Iterator[None]:
+    descriptor = _acquire(held.folder / name, kind if wait else kind | fcntl.LOCK_NB)
     try:
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, f"process {os.getpid()} on {socket.gethostname()}".encode(), 0)
@@ -58,7 +71,8 @@ def _hold(path: Path, kind: int, *, wait: bool = False) -> Iterator[None]:
     finally:
         with suppress(OSError):  # others share it still: the last of them removes it
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            path.unlink(missing_ok=True)  # before it is let go of: nobody can hold it yet
+            # Before it is let go of: nobody can hold it yet.
+            (held.folder / name).unlink(missing_ok=True)
         os.close(descriptor)
 
 
@@ -81,12 +95,12 @@ def _acquire(path: Path, kind: int) -> int:
         os.close(descriptor)  # its last holder removed it between our open and our lock
 
 
-def _refuse_other_counts(folder: Path, shard: Shard) -> None:
+def _refuse_other_counts(held: HeldFolder, shard: Shard) -> None:
     """Shards of another count would make the same partitions."""
-    for path in folder.glob(f"{LOCK_FILE}.*-of-*"):
+    for path in held.folder.glob(f"{LOCK_FILE}.*-of-*"):
         found = _SHARD_LOCK.fullmatch(path.name)
         if found and int(found[1]) != shard.count:
-            with _hold(path, fcntl.LOCK_EX):  # a killed run may have left it
+            with _hold(held, path.name, fcntl.LOCK_EX):  # a killed run may have left it
                 pass
 
 

@@ -1,6 +1,6 @@
 import pytest
 
-from clipworks.embed.shard import Shard
+from clipworks.data.shard import Shard
 from clipworks.errors import SettingsError
 
 
