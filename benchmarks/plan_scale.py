@@ -164,7 +164,7 @@ def plan(options: argparse.Namespace) -> None:
     hours = samples / options.images_per_s / 3600
     print(f"one worker at {options.images_per_s:,.0f} images/s: {hours:,.0f} hours")
     print(
-        f"{options.workers} workers: {hours / options.workers / 24:,.1f} days, "
+        f"{options.workers} workers: {hours / options.workers:,.1f} hours, "
         f"{hours * options.dollars_per_hour:,.0f} dollars; a partition takes "
         f"{options.partition_size / options.images_per_s:,.1f} s, a partition ends every "
         f"{options.partition_size / options.images_per_s / options.workers * 1000:,.0f} ms"

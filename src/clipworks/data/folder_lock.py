@@ -43,27 +43,27 @@ def hold_folder(folder: Path, shard: Shard | None = None) -> Iterator[HeldFolder
         FolderError: another run holds it, or the same shard, or shards of another count.
         OSError: the lock's file cannot be written.
     """
+    held = HeldFolder(folder)
     if shard is None:
-        with _hold(folder / LOCK_FILE, fcntl.LOCK_EX) as held:
+        with _hold(held, LOCK_FILE, fcntl.LOCK_EX):
             yield held
         return
-    own = folder / f"{LOCK_FILE}.{shard.index}-of-{shard.count}"
-    with _hold(folder / LOCK_FILE, fcntl.LOCK_SH) as held, _hold(own, fcntl.LOCK_EX):
-        _refuse_other_counts(folder, shard)
+    own = f"{LOCK_FILE}.{shard.index}-of-{shard.count}"
+    with _hold(held, LOCK_FILE, fcntl.LOCK_SH), _hold(held, own, fcntl.LOCK_EX):
+        _refuse_other_counts(held, shard)
         yield held
 
 
 @contextmanager
 def wait_for_turn(folder: Path) -> Iterator[None]:
     """Wait until no other shard's run is in such a block, which is short."""
-    with _hold(folder / f"{LOCK_FILE}.turn", fcntl.LOCK_EX, wait=True):
+    with _hold(HeldFolder(folder), f"{LOCK_FILE}.turn", fcntl.LOCK_EX, wait=True):
         yield
 
 
 @contextmanager
-def _hold(path: Path, kind: int, *, wait: bool = False) -> Iterator[HeldFolder]:
-    descriptor = _acquire(path, kind if wait else kind | fcntl.LOCK_NB)
-    held = HeldFolder(path.parent)
+def _hold(held: HeldFolder, name: str, kind: int, *, wait: bool = False) -> Iterator[None]:
+    descriptor = _acquire(held.folder / name, kind if wait else kind | fcntl.LOCK_NB)
     try:
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, f"process {os.getpid()} on {socket.gethostname()}".encode(), 0)
@@ -72,7 +72,7 @@ def _hold(path: Path, kind: int, *, wait: bool = False) -> Iterator[HeldFolder]:
         with suppress(OSError):  # others share it still: the last of them removes it
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             # Before it is let go of: nobody can hold it yet.
-            (held.folder / path.name).unlink(missing_ok=True)
+            (held.folder / name).unlink(missing_ok=True)
         os.close(descriptor)
 
 
@@ -95,12 +95,12 @@ def _acquire(path: Path, kind: int) -> int:
         os.close(descriptor)  # its last holder removed it between our open and our lock
 
 
-def _refuse_other_counts(folder: Path, shard: Shard) -> None:
+def _refuse_other_counts(held: HeldFolder, shard: Shard) -> None:
     """Shards of another count would make the same partitions."""
-    for path in folder.glob(f"{LOCK_FILE}.*-of-*"):
+    for path in held.folder.glob(f"{LOCK_FILE}.*-of-*"):
         found = _SHARD_LOCK.fullmatch(path.name)
         if found and int(found[1]) != shard.count:
-            with _hold(path, fcntl.LOCK_EX):  # a killed run may have left it
+            with _hold(held, path.name, fcntl.LOCK_EX):  # a killed run may have left it
                 pass
 
 

@@ -92,8 +92,7 @@ def _tasks(
 ) -> Iterator[BatchTask]:
     for partition in partitions:
         gathering = Gathering(partition.number)
-        samples = _until(stopped, partition.samples())
-        batches = _timed(split_batches(samples, batch_size))
+        batches = _timed(split_batches(_until(stopped, partition.samples()), batch_size))
         # An empty partition has one batch, without samples.
         (batch, source_s), place = next(batches, ([], 0.0)), 0
         while (following := next(batches, None)) is not None:
@@ -118,3 +117,10 @@ def _timed(batches: Iterator[list[Sample]]) -> Iterator[tuple[list[Sample], floa
         if batch is None:
             return
         yield batch, time.perf_counter() - begin
+
+
+def _until(stopped: threading.Event, samples: Iterator[Sample]) -> Iterator[Sample]:
+    for sample in samples:
+        if stopped.is_set():
+            return
+        yield sample

@@ -22,7 +22,7 @@ RETRIES = 2
 _HOPELESS = 10  # so many partitions have failed, and none was made: the cause is not in them
 _REASON_LENGTH = 300
 
-Event = Tally | FailedPartition | Future[None]
+Event = tuple[int, Tally] | FailedPartition | Future[None]
 
 
 def run_job_on(
@@ -82,7 +82,7 @@ def _serve(
     for partition in feed:
         for left in range(RETRIES, -1, -1):
             try:
-                events.put(executor.make(seat, partition))
+                events.put((partition.number, executor.make(seat, partition)))
                 break
             except Exception as error:
                 # A worker's own error can be anything at all.
@@ -107,8 +107,8 @@ def _listen(
         if isinstance(event, Future):
             event.result()  # raises what no retry mends
             num_running -= 1
-        elif isinstance(event, Tally):
-            record.add(event)
+        elif isinstance(event, tuple):
+            record.add_partition(*event)
         else:
             failed.append(event)
             if len(failed) >= _HOPELESS and not record.tally.handled:

@@ -8,6 +8,7 @@ the records alone decide what is done, and where one of them is gone, the sum is
 from __future__ import annotations
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -21,11 +22,15 @@ from clipworks.data.embedding_folder import (
     missing_partitions,
     partition_files,
 )
+from clipworks.data.partitions import split_batches
 from clipworks.errors import FolderError
 from clipworks.files import write_json_atomic
 
 LEAST_PARTITIONS = 1000
 """Folders with fewer are added up from the records every time."""
+
+
+_READS_AT_ONCE = 16
 
 
 @dataclass(frozen=True)
@@ -80,9 +85,14 @@ def read_totals(folder: Path, manifest: Manifest, *, known: FolderSum | None = N
     known = known or _read_sum(folder, manifest)
     if known is None or (known.done & ~done).any():
         known = FolderSum(np.zeros_like(done), Totals())
+    paths = (
+        partition_files(folder, number, manifest.num_partitions).stats
+        for number in np.flatnonzero(done & ~known.done).tolist()
+    )
     totals = known.totals
-    for number in np.flatnonzero(done & ~known.done).tolist():
-        totals += _read_record(partition_files(folder, number, manifest.num_partitions).stats)
+    with ThreadPoolExecutor(_READS_AT_ONCE) as threads:  # they may be far away
+        for some in split_batches(paths, _READS_AT_ONCE * 64):
+            totals = sum(threads.map(_read_record, some), totals)
     return FolderSum(done, totals)
 
 

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Any, final
+
+import numpy as np
+from jaxtyping import Bool
 
 from clipworks.data.samples import storable
 from clipworks.embed.folder_totals import FolderSum, Totals, keep_totals, read_totals
@@ -28,6 +32,9 @@ class EmbedProgress:
     skipped: int
     slowest: str = field(default="", compare=False)
 
+
+KEEP_EVERY_S = 300.0
+"""So long a run of many partitions works before it writes down what they add up to so far."""
 
 Report = Callable[[EmbedProgress], None]
 """Is told how far a run is, in the thread that started it."""
@@ -96,7 +103,9 @@ class RunRecord:
 
     def __init__(self, job: EmbedJob, report: Report | None) -> None:
         self._before = read_totals(job.folder, job.manifest)
+        self._done = self._before.done.copy()
         self._job = job
+        self._keep(self._before)
         self._lanes = stage_lanes(job.settings)
         self._report = report
         self.tally = Tally()
@@ -107,13 +116,28 @@ class RunRecord:
         self.tally += tally
         self._tell()
 
+    def add_partition(self, number: int, tally: Tally) -> None:
+        """Count a whole partition; every few minutes the sum so far is kept."""
+        self.add(tally)
+        self._done[number] = True
+        if time.monotonic() - self._kept > KEEP_EVERY_S:
+            self._keep(self._sum(self._done))
+
     def sum_up(self, failed: Collection[int]) -> FolderSum:
         """What is done, as far as this run knows, once it is at its end."""
         done = self._before.done.copy()
         done[[number for number in self._job.pending if number not in failed]] = True
-        tally, before = self.tally, self._before.totals
+        return self._sum(done)
+
+    def _sum(self, done: Bool[np.ndarray, "partition"]) -> FolderSum:
+        tally = self.tally
         made = Totals(tally.handled - tally.skipped, tally.skipped, tally.incomplete)
-        return FolderSum(done, before + made)
+        return FolderSum(done, self._before.totals + made)
+
+    def _keep(self, found: FolderSum) -> None:
+        with explaining_storage(self._job.folder):
+            keep_totals(self._job.folder, found)
+        self._kept = time.monotonic()
 
     def _tell(self) -> None:
         if self._report:

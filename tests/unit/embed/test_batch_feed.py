@@ -88,3 +88,19 @@ def test_the_time_that_a_source_takes_is_noted():
 
     tasks = list(BatchFeed([SlowPartition()], 2))
     assert all(task.source_s >= 0.02 for task in tasks)
+
+
+def test_a_stop_does_not_wait_for_a_slow_source_and_no_half_batch_comes_of_it():
+    feeds = []
+
+    class EndlessPartition(AbstractPartition):
+        number = 0
+
+        def samples(self):
+            for n in range(1000):
+                if n == 5:
+                    feeds[0].stop()
+                yield Sample(str(n))
+
+    feeds.append(BatchFeed([EndlessPartition()], 2))
+    assert [names(task) for task in feeds[0]] == ["0 1 "]

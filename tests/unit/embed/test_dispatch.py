@@ -46,12 +46,19 @@ def run(monkeypatch):
             pending=list(range(num_partitions)),
         )
         record = SimpleNamespace(tally=Tally())
-        record.add = lambda tally: setattr(record, "tally", record.tally + tally)
+        record.numbers = []
+
+        def add_partition(number, tally):
+            record.numbers.append(number)
+            record.tally += tally
+
+        record.add_partition = add_partition
         monkeypatch.setattr(dispatch, "RunRecord", lambda job, report: record)
         monkeypatch.setattr(
             dispatch, "sum_up", lambda job, done, **rest: (done.tally, rest["failed"])
         )
         executor = ScriptedExecutor(script, **options)
+        executor.record = record
         return executor, lambda: run_job_on(job, executor)
 
     return start
@@ -62,6 +69,7 @@ def test_every_partition_is_made_once(run):
     tally, failed = go()
     assert sorted(executor.tries) == list(range(6))
     assert (tally.handled, failed) == (6, [])
+    assert sorted(executor.record.numbers) == list(range(6))
 
 
 def test_what_fails_is_tried_twice_again_and_then_told(run):
