@@ -19,8 +19,8 @@ from clipworks.models.clip import Clip
 from recipes.pictograms.retrieval import NameTask, embed_pictures, embed_tokens, name_task
 from recipes.pictograms.sources import DEFAULT_DATA
 from recipes.pictograms.splits import Split, product_pixels, read_names, read_split
+from recipes.pictograms.train import DEVELOPMENT_QUERIES, QUERIES
 
-QUERIES = Path(__file__).with_name("queries.json")
 SHOWN = 5
 THUMBNAIL_PX, LABEL_PX = 80, 260
 
@@ -83,6 +83,20 @@ def answer_queries(
     return [(query, rows.tolist()) for query, rows in zip(queries, best, strict=True)]
 
 
+def development_metrics(model: TrainedModel, split: Split, names: list[str]) -> dict[str, float]:
+    """Return for how many development queries an accepted picture is found, in percent.
+
+    Args:
+        model: the run's.
+        split: the pictures.
+        names: of the split's pictures.
+    """
+    accepted = json.loads(DEVELOPMENT_QUERIES.read_text(encoding="utf-8"))
+    answers = answer_queries(model, split, list(accepted))
+    right = np.array([[names[row] in accepted[query] for row in rows] for query, rows in answers])
+    return {"r1": 100 * right[:, 0].mean(), f"r{SHOWN}": 100 * right.any(axis=1).mean()}
+
+
 def draw_sheet(split: Split, answers: list[tuple[str, list[int]]], path: Path) -> None:
     """Draw each query and its pictures in a row."""
     size = (LABEL_PX + SHOWN * THUMBNAIL_PX, len(answers) * THUMBNAIL_PX)
@@ -112,9 +126,9 @@ def make_report(model: TrainedModel, data: Path, *, final: bool, sheet: Path) ->
     answers = answer_queries(model, validation, queries)
     draw_sheet(validation, answers, sheet)
     name_of = {name["concept"]: name["name"] for name in read_names(data)}
-    report["queries"] = {
-        query: [name_of[validation.rows[row]["concept"]] for row in rows] for query, rows in answers
-    }
+    names = [name_of[row["concept"]] for row in validation.rows]
+    report["queries"] = {query: [names[row] for row in rows] for query, rows in answers}
+    report["development"] = development_metrics(model, validation, names)
     return report
 
 
@@ -134,6 +148,9 @@ def as_markdown(report: Report, sheet: str) -> str:
     lines += ["", "## Free queries", "", f"![the pictures]({sheet})", ""]
     lines += ["| query | best five |", "| --- | --- |"]
     lines += [f"| {query} | {', '.join(names)} |" for query, names in report["queries"].items()]
+    found = report["development"]
+    lines += ["", f"Of the development queries {found['r1']:.1f} % have a right picture first,"]
+    lines += [f"{found[f'r{SHOWN}']:.1f} % one among the first {SHOWN}."]
     return "\n".join(lines) + "\n"
 
 
