@@ -88,10 +88,14 @@ def _exchange(one: Path, other: Path) -> None:
     library = ctypes.CDLL(None, use_errno=True)
     names = os.fsencode(one), os.fsencode(other)
     sys.audit("clipworks.exchange", str(one), str(other))
-    if sys.platform == "darwin":
-        failed = library.renamex_np(*names, ctypes.c_uint(_EXCHANGE))
-    else:
-        failed = library.renameat2(_AT_CWD, names[0], _AT_CWD, names[1], ctypes.c_uint(_EXCHANGE))
+    try:
+        if sys.platform == "darwin":
+            failed = library.renamex_np(*names, _EXCHANGE)
+        else:
+            failed = library.renameat2(_AT_CWD, names[0], _AT_CWD, names[1], _EXCHANGE)
+    except AttributeError:  # a C library that has no such call
+        failed = True
+        ctypes.set_errno(errno.ENOSYS)
     if failed:
         reason = os.strerror(ctypes.get_errno())
         raise FolderError(

@@ -354,3 +354,15 @@ def test_a_changed_folder_is_not_taken_for_the_pictures_it_was_begun_from(tmp_pa
     after = read_manifest(folder)
     assert after.listing_digest != before.listing_digest
     assert (after.fingerprint, after.source) == (before.fingerprint, before.source)
+
+
+def test_a_file_system_that_cannot_exchange_is_told_before_anything_changes(tmp_path, monkeypatch):
+    make = Samples()
+    folder, other = make.folder(tmp_path / "out", 6), make.folder(tmp_path / "other", 2)
+    before = rows_by_path(folder)
+    monkeypatch.setattr("clipworks.search.folder_exchange.ctypes.CDLL", lambda *_, **__: object())
+    with pytest.raises(FolderError, match="cannot exchange two folders in one step"):
+        add_folder(folder, other, order())
+    monkeypatch.undo()
+    assert_finds(folder, before)
+    assert not list(tmp_path.glob(".*"))
