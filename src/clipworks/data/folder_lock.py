@@ -67,7 +67,7 @@ def _hold(held: HeldFolder, name: str, kind: int, *, wait: bool = False) -> Iter
     try:
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, f"process {os.getpid()} on {socket.gethostname()}".encode(), 0)
-        yield held
+        yield
     finally:
         with suppress(OSError):  # others share it still: the last of them removes it
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

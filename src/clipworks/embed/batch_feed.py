@@ -117,10 +117,3 @@ def _timed(batches: Iterator[list[Sample]]) -> Iterator[tuple[list[Sample], floa
         if batch is None:
             return
         yield batch, time.perf_counter() - begin
-
-
-def _until(stopped: threading.Event, samples: Iterator[Sample]) -> Iterator[Sample]:
-    for sample in samples:
-        if stopped.is_set():
-            return
-        yield sample
