@@ -67,7 +67,9 @@ def cluster(
             )
         ]
         subtitle = f"{len(vectors.ids)} pictures of {folder} in {len(clusters.sizes)} groups"
-        write_group_page(html, vectors, groups, title="Groups", subtitle=subtitle)
+        write_group_page(
+            html, vectors, groups, title="Groups", subtitle=subtitle, centres=clusters.centres
+        )
 
 
 def find_with_bar(vectors: FolderVectors, count: int, *, seed: int) -> Clusters:

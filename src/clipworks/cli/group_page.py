@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from clipworks.arrays import Embeddings
     from clipworks.search.folder_vectors import FolderVectors
 
 
@@ -17,8 +18,17 @@ def write_group_page(
     *,
     title: str,
     subtitle: str,
+    centres: Embeddings | None = None,
 ) -> None:
-    """Write a page of groups, each with its heading and rows; the bars show cosines with the first.
+    """Write a page of groups; the bars show how near each row is to its group's middle.
+
+    Args:
+        page: is written.
+        vectors: the folder's.
+        groups: each with its heading and its rows.
+        title: of the page.
+        subtitle: a line below the title.
+        centres: the groups' middles, unit rows [group dim]; by default each group's first row.
 
     Raises:
         FolderError: the page cannot be written.
@@ -30,9 +40,9 @@ def write_group_page(
     from clipworks.search.hits import Hit, sample_names
 
     answers = []
-    for heading, rows in groups:
+    for number, (heading, rows) in enumerate(groups):
         embeddings = vectors.take(np.asarray(rows))
-        cosines = embeddings @ embeddings[0]
+        cosines = embeddings @ (embeddings[0] if centres is None else centres[number])
         hits = []
         for place, (row, record) in enumerate(zip(rows, vectors.metadata.rows(rows), strict=True)):
             path, caption = sample_names(record)

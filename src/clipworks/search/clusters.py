@@ -46,7 +46,7 @@ def find_clusters(
     vectors: FolderVectors,
     count: int,
     *,
-    num_representatives: int = 7,
+    num_representatives: int = 6,
     seed: int = 0,
     report: Report | None = None,
 ) -> Clusters:
