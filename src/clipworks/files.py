@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from clipworks.errors import ClipworksError
+from clipworks.errors import ClipworksError, FolderError
 
 
 @contextmanager
@@ -92,6 +92,25 @@ def read_versioned_json(
             f"{version}: {remedy}, or update clipworks"
         )
     return fields
+
+
+@contextmanager
+def explaining_writes(folder: Path, advice: str) -> Iterator[None]:
+    """Turn the system's refusal to write in a folder into one line.
+
+    Args:
+        folder: that is written.
+        advice: what to do once the cause is mended: "run the same command again".
+
+    Raises:
+        FolderError: the block met an `OSError`.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise FolderError(
+            f"{folder} cannot be written: {error.strerror or error}: when that is mended, {advice}"
+        ) from error
 
 
 def remove_partial_files(folder: Path) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,7 +32,7 @@ from clipworks.data.stored_rows import check_width
 from clipworks.embed.embed_settings import EmbedSettings
 from clipworks.encoders.bundle import BundleCard
 from clipworks.errors import FolderError, ModelMismatchError, SettingsError
-from clipworks.files import find_partial_files
+from clipworks.files import explaining_writes, find_partial_files
 
 # What folders were made with before there was a choice.
 _BEFORE = {"decode": "exact", "store": "fp16", "dim": 0}
@@ -92,16 +92,11 @@ def open_job(
         yield EmbedJob(folder, source, manifest, settings, pending, shard)
 
 
-@contextmanager
-def explaining_storage(folder: Path) -> Iterator[None]:
+def explaining_storage(folder: Path) -> AbstractContextManager[None]:
     """Turn the system's refusal to write into one line."""
-    try:
-        yield
-    except OSError as error:
-        raise FolderError(
-            f"{folder} cannot be written: {error.strerror or error}: when that is mended, the "
-            "same command goes on; the partitions that are finished are kept"
-        ) from error
+    return explaining_writes(
+        folder, "the same command goes on; the partitions that are finished are kept"
+    )
 
 
 def _agree(

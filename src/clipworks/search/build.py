@@ -9,14 +9,14 @@ from __future__ import annotations
 import json
 import shutil
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from clipworks.arrays import Embeddings
 from clipworks.data.folder_lock import hold_folder
 from clipworks.errors import ClipworksError, FolderError
+from clipworks.files import explaining_writes
 from clipworks.search.folder_contents import MODALITIES, FolderContents, Modality, read_contents
 from clipworks.search.held_out_queries import draw_queries, find_exactly
 from clipworks.search.index import DEFAULT_SETTINGS, INDEXES, AbstractStoredIndex
@@ -28,6 +28,8 @@ from clipworks.search.index_tuning import Trial, measure, tune
 from clipworks.search.row_store import write_row_store
 
 _MAX_PLACE_BYTES = 4096  # of the file that says on which server an index is
+
+AGAIN = "run the same command again"
 
 Report = Callable[[str, int, int], None]
 """Is called with the stage ("images"), the rows done and the rows in all."""
@@ -75,7 +77,7 @@ def build_index(folder: Path, order: BuildOrder | None = None) -> IndexCard:
         raise FolderError(f"{folder} holds no samples, so there is nothing to index")
     for modality in MODALITIES:
         _check_ours(folder, modality)
-    with explaining_disk(folder), hold_folder(folder):
+    with explaining_writes(folder, AGAIN), hold_folder(folder):
         _sweep(folder)
         return write_indexes(folder, contents, order)
 
@@ -108,18 +110,6 @@ def write_indexes(
     write_row_store(contents.metadata)
     write_index_card(folder, card)
     return card
-
-
-@contextmanager
-def explaining_disk(folder: Path) -> Iterator[None]:
-    """Turn the system's refusal to write into one line."""
-    try:
-        yield
-    except OSError as error:
-        raise FolderError(
-            f"{folder} cannot be written: {error.strerror or error}: when that is mended, run "
-            "the same command again"
-        ) from error
 
 
 def _write_one(

@@ -29,7 +29,8 @@ from clipworks.data.embedding_folder import (
 )
 from clipworks.data.folder_lock import hold_folder
 from clipworks.errors import FolderError, ModelMismatchError, ServerError
-from clipworks.search.build import BuildOrder, explaining_disk, old_index, write_indexes
+from clipworks.files import explaining_writes
+from clipworks.search.build import AGAIN, BuildOrder, old_index, write_indexes
 from clipworks.search.deleted_rows import DELETED_FILE, kept_rows, read_deleted, write_deleted
 from clipworks.search.embedding_rows import EmbeddingRows
 from clipworks.search.folder_contents import MODALITIES, FolderContents, Modality, read_contents
@@ -83,7 +84,7 @@ def delete_rows(folder: Path, names: Iterable[str]) -> DeletionReport:
         InputError: one of the names is none of the folder's; nothing is deleted then.
     """
     num_rows = _count_rows(folder)
-    with explaining_disk(folder), hold_folder(folder):
+    with explaining_writes(folder, AGAIN), hold_folder(folder):
         before = read_deleted(folder, num_rows)
         found = find_named_rows(folder, names, num_rows)
         after = np.union1d(before, found)
@@ -112,7 +113,7 @@ def add_folder(folder: Path, other: Path, order: BuildOrder) -> IndexCard:
     old_parts = partition_parts(folder, contents, None)
     new_parts = partition_parts(other, added, kept_rows(other, added.metadata.size))
     card = _readable_card(folder)
-    with explaining_disk(folder), next_state(folder, _OURS) as new:
+    with explaining_writes(folder, AGAIN), next_state(folder, _OURS) as new:
         parts = [*old_parts, *new_parts]
         write_partitions(new, parts, _dims(contents) | _dims(added))
         _write_joint_manifest(new, contents.manifest, added.manifest, len(parts))
@@ -146,7 +147,7 @@ def compact_folder(folder: Path, order: BuildOrder) -> int:
         return 0
     parts = partition_parts(folder, contents, kept)
     card = _readable_card(folder)
-    with explaining_disk(folder), next_state(folder, _OURS) as new:
+    with explaining_writes(folder, AGAIN), next_state(folder, _OURS) as new:
         write_partitions(new, parts, _dims(contents))
         if contents.manifest:
             write_manifest(new, _thinner_manifest(contents.manifest, kept, len(parts)))
