@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import shlex
 import statistics
 import subprocess
 import sys
@@ -69,6 +70,9 @@ def parse_options() -> argparse.Namespace:
     parser.add_argument("--bundle", type=Path, required=True, help="of the same checkpoint")
     parser.add_argument("--pictures", type=Path, required=True)
     parser.add_argument("--batch-size", type=int, default=32)
+    parser.add_argument("--peer-batch-size", type=int, default=32)
+    parser.add_argument("--peer-workers", type=int, default=2, help="processes that decode")
+    parser.add_argument("--ours", default="", help="further options of clipworks embed")
     parser.add_argument("--rounds", type=int, default=3)
     return parser.parse_args()
 
@@ -77,7 +81,8 @@ def our_command(options: argparse.Namespace) -> list[str]:
     """All but the folder to write."""
     command = [sys.executable, "-m", "clipworks", "embed", str(options.pictures)]
     return [
-        *command, "--model", str(options.bundle), "--batch-size", str(options.batch_size), "--out",
+        *command, "--model", str(options.bundle), "--batch-size", str(options.batch_size),
+        *shlex.split(options.ours), "--out",
     ]  # fmt: skip
 
 
@@ -86,8 +91,9 @@ def their_command(options: argparse.Namespace) -> list[str]:
     model = f"open_clip:{options.architecture}/{options.weights.resolve()}"
     return [
         str(options.peer), "inference", "--input_dataset", str(options.pictures),
-        "--clip_model", model, "--batch_size", str(options.batch_size),
-        "--num_prepro_workers", "2", "--enable_text", "False", "--output_folder",
+        "--clip_model", model, "--batch_size", str(options.peer_batch_size),
+        "--num_prepro_workers", str(options.peer_workers), "--enable_text", "False",
+        "--output_folder",
     ]  # fmt: skip
 
 
