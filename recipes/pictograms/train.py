@@ -23,7 +23,6 @@ from clipworks.train.config import TrainConfig, model_from_table, read_toml, set
 from clipworks.train.loop import Evaluate, Trainer
 from recipes.pictograms.augmentation import AugmentationConfig
 from recipes.pictograms.captions import CaptionWriter
-from recipes.pictograms.descriptions import DescriptionConfig, Descriptions
 from recipes.pictograms.phrases import PhraseConfig, Phrases
 from recipes.pictograms.picture_batches import PictureBatches
 from recipes.pictograms.retrieval import name_task
@@ -31,7 +30,6 @@ from recipes.pictograms.sampling import Sampler, SamplingConfig, trained_concept
 from recipes.pictograms.sources import DEFAULT_DATA
 from recipes.pictograms.splits import (
     image_spec,
-    read_bases,
     read_concepts,
     read_forms,
     read_names,
@@ -96,19 +94,15 @@ class Material:
 
 def gather(tables: dict[str, Any], data: Path, run: Path) -> Material:
     """Read the data, and learn the tokenizer when the run begins."""
-    split, concepts, forms = read_split(data, "train"), read_concepts(data), read_forms(data)
-    trained, unsaid = trained_concepts(split), questions_of_tests()
+    split, concepts = read_split(data, "train"), read_concepts(data)
     wording = settings_from_table(PhraseConfig, tables.get("phrases", {}), "[phrases]")
-    phrases = Phrases(concepts, trained, wording, forms=forms, unsaid=unsaid)
-    described = settings_from_table(
-        DescriptionConfig, tables.get("descriptions", {}), "[descriptions]"
+    phrases = Phrases(
+        concepts,
+        trained_concepts(split),
+        wording,
+        forms=read_forms(data),
+        unsaid=questions_of_tests(),
     )
-    descriptions = None
-    if described.share:
-        bases = read_bases(data)
-        descriptions = Descriptions(
-            concepts, trained, described, bases=bases, forms=forms, unsaid=unsaid
-        )
     sizes = model_from_table(tables["model"])
     tokenizer = make_tokenizer(run, phrases, sizes.text)
     sampling = settings_from_table(SamplingConfig, tables.get("sampling", {}), "[sampling]")
@@ -117,7 +111,7 @@ def gather(tables: dict[str, Any], data: Path, run: Path) -> Material:
         pictures=split.pictures,
         sizes=sized_for(tokenizer, sizes),
         sampler=Sampler(split, concepts, sampling),
-        writer=CaptionWriter(phrases, tokenizer, descriptions),
+        writer=CaptionWriter(phrases, tokenizer),
         tokenizer=tokenizer,
         augmentation=settings_from_table(AugmentationConfig, augmentation, "[augmentation]"),
     )

@@ -3,9 +3,6 @@
 The image tower is locked, and what it gives for each picture is computed once: a step costs a
 fraction of one of `train.py`, which must be over. What RUN/text gets lies between the weights
 before and after: those after know sentences better, those before the names of other styles.
-
-The same again with `--run RUN/text --stage description_stage` describes concepts by a few words of
-all that is known of them, and tells how well each description fits every concept.
 """
 
 from __future__ import annotations
@@ -29,8 +26,7 @@ from recipes.pictograms.feature_batches import FeatureBatches, features_of_looks
 from recipes.pictograms.sources import DEFAULT_DATA
 from recipes.pictograms.train import DEFAULT_CONFIG, Material, evaluator, gather, write_specs
 
-STAGES = {"text_stage": "text", "description_stage": "descriptions"}
-"""The tables of the settings that hold a stage, and the folder that it writes to."""
+FOLDER = "text"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,15 +45,14 @@ class TextStageConfig:
 
     def __post_init__(self) -> None:
         if not 0 <= self.blend <= 1:
-            raise SettingsError(f"blend is {self.blend!r}: expected in [0, 1]")
+            raise SettingsError(f"[text_stage] blend is {self.blend!r}: expected in [0, 1]")
 
 
-def features_of(
-    weights: Path, path: Path, material: Material, looks: int, settings: TrainConfig
-) -> np.ndarray:
+def features_of(run: Path, material: Material, looks: int, settings: TrainConfig) -> np.ndarray:
     """The features of all pictures, [look picture dim], computed when the stage begins."""
+    path = run / FOLDER / "looks.npy"
     if not path.exists():
-        model = load_checkpoint(weights).model.eval()
+        model = load_checkpoint(run / "weights.safetensors").model.eval()
         torch.set_num_threads(settings.workers)  # nothing else runs; the trainer sets its own
         found = features_of_looks(
             model,
@@ -81,31 +76,21 @@ def blended(before: Clip, after: Clip, share: float) -> Clip:
     return model
 
 
-def train_text(tables: dict[str, Any], data: Path, run: Path, name: str = "text_stage") -> None:
-    """Train, and write a run's files into the stage's folder in RUN.
-
-    Args:
-        tables: the settings.
-        data: what `prepare` wrote.
-        run: with the weights to begin with.
-        name: of the stage; one of `STAGES`.
+def train_text(tables: dict[str, Any], data: Path, run: Path) -> None:
+    """Train, and write a run's files into RUN/text.
 
     Raises:
         SettingsError: a setting is not allowed, or the image tower is not locked.
     """
-    table = dict(tables[name])
-    settings = settings_from_table(TrainConfig, table.pop("train"), f"[{name}.train]")
-    said = {
-        kind: {**tables.get(kind, {}), **table.pop(kind, {})}
-        for kind in ("phrases", "descriptions")
-    }
-    stage = settings_from_table(TextStageConfig, table, f"[{name}]")
+    table = dict(tables["text_stage"])
+    settings = settings_from_table(TrainConfig, table.pop("train"), "[text_stage.train]")
+    phrases = {**tables.get("phrases", {}), **table.pop("phrases", {})}
+    stage = settings_from_table(TextStageConfig, table, "[text_stage]")
     if not settings.lock_image:
-        raise SettingsError(f"[{name}.train] lock_image is false: this stage trains texts only")
-    material = gather({**tables, **said}, data, run)
-    folder = run / STAGES[name]
-    weights = run / "weights.safetensors"
-    features = features_of(weights, folder / "looks.npy", material, stage.looks, settings)
+        raise SettingsError("[text_stage.train] lock_image is false: this stage trains texts only")
+    material = gather({**tables, "phrases": phrases}, data, run)
+    features = features_of(run, material, stage.looks, settings)
+    folder = run / FOLDER
     write_specs(material, folder)
     write_bytes_atomic(folder / "tokenizer.json", (run / "tokenizer.json").read_bytes())
     batches = FeatureBatches(
@@ -116,10 +101,10 @@ def train_text(tables: dict[str, Any], data: Path, run: Path, name: str = "text_
         distractors=stage.distractors,
         seed=settings.seed,
     )
-    model = load_checkpoint(weights).model
+    model = load_checkpoint(run / "weights.safetensors").model
     evaluate = evaluator(material, data, folder)
     best = Trainer(model, batches, settings, folder=folder, evaluate=evaluate).run()
-    before = load_checkpoint(weights).model
+    before = load_checkpoint(run / "weights.safetensors").model
     save_checkpoint(blended(before, best, stage.blend), folder / "weights.safetensors")
 
 
@@ -128,10 +113,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--config", type=Path, default=DEFAULT_CONFIG)
     parser.add_argument("--data", type=Path, default=DEFAULT_DATA)
-    parser.add_argument("--run", type=Path, required=True, help="with the weights to begin with")
-    parser.add_argument("--stage", choices=STAGES, default="text_stage")
+    parser.add_argument("--run", type=Path, required=True, help="what train.py wrote")
     arguments = parser.parse_args()
-    train_text(read_toml(arguments.config), arguments.data, arguments.run, arguments.stage)
+    train_text(read_toml(arguments.config), arguments.data, arguments.run)
 
 
 if __name__ == "__main__":

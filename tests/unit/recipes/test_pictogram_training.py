@@ -10,7 +10,6 @@ from clipworks.inputs.text_tokenizer import TextTokenizer
 from clipworks.train.config import TrainConfig, read_toml, settings_from_table
 from recipes.pictograms.augmentation import AugmentationConfig, augment
 from recipes.pictograms.captions import CaptionWriter
-from recipes.pictograms.descriptions import DescriptionConfig
 from recipes.pictograms.feature_batches import FeatureBatches, features_of_looks
 from recipes.pictograms.phrases import PhraseConfig, Phrases
 from recipes.pictograms.picture_batches import PictureBatches
@@ -18,7 +17,7 @@ from recipes.pictograms.retrieval import NameTask
 from recipes.pictograms.sampling import Sampler, SamplingConfig, trained_concepts
 from recipes.pictograms.splits import Split
 from recipes.pictograms.train import DEFAULT_CONFIG
-from recipes.pictograms.train_text import STAGES, TextStageConfig, blended
+from recipes.pictograms.train_text import TextStageConfig, blended
 from tests.support.tiny import tiny_clip
 
 NAMES = {"a": "red apple", "b": "banana", "c": "left arrow", "d": "apple"}
@@ -212,15 +211,11 @@ def test_weights_lie_between_those_before_and_after():
     torch.testing.assert_close(found, expected)
 
 
-def test_the_shipped_settings_are_those_of_all_stages():
+def test_the_shipped_settings_are_those_of_both_stages():
     tables = read_toml(DEFAULT_CONFIG)
-    for name in STAGES:
-        stage = dict(tables[name])
-        assert settings_from_table(TrainConfig, stage.pop("train"), f"[{name}.train]").lock_image
-        described = stage.pop("descriptions", {})
-        settings = settings_from_table(DescriptionConfig, described, f"[{name}.descriptions]")
-        assert (settings.share > 0) == (name == "description_stage")
-        assert settings_from_table(TextStageConfig, stage, f"[{name}]").blend == 0.5
+    stage = dict(tables["text_stage"])
+    assert settings_from_table(TrainConfig, stage.pop("train"), "[text_stage.train]").lock_image
+    assert settings_from_table(TextStageConfig, stage, "[text_stage]").blend == 0.5
     assert not settings_from_table(TrainConfig, tables["train"], "[train]").lock_image
     with pytest.raises(SettingsError, match=r"blend is 2.0: expected in \[0, 1\]"):
         TextStageConfig(blend=2.0)
