@@ -55,20 +55,6 @@ def test_gives_nothing_after_a_stop(partitions):
     assert list(tasks) == []
 
 
-def test_a_stop_while_a_slow_source_is_read_gives_no_part_of_a_batch(job):
-    feed = BatchFeed(job)
-
-    def samples():
-        yield Sample("0")
-        feed.stop()
-        yield Sample("1")
-        raise AssertionError("nobody waits for a third one")
-
-    partition = SimpleNamespace(samples=samples)
-    job.source = SimpleNamespace(partition=lambda number: partition)
-    assert list(feed) == []
-
-
 def test_gathers_batches_in_whatever_order_they_come():
     gathering = Gathering(0)
     assert gathering.add(2, "c") is None

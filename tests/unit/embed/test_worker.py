@@ -149,9 +149,8 @@ def test_texts_alone_leave_the_pictures_unread(tmp_path, embedder):
         Sample("3", None, Unreadable("the archive is cut off")),
         Sample("4", caption="blue", fields=b"{"),
     ]
-    worker = BatchWorker(
-        embedder, batch_size=4, with_images=False, with_texts=True, turnstile=threading.Lock()
-    )
+    kept = RowFormat(with_images=False, with_texts=True)
+    worker = BatchWorker(embedder, TextReader(), rows=kept, turnstile=threading.Lock())
     rows = worker.embed(samples)
     assert rows.images is None
     assert embedder.encoder.images == []

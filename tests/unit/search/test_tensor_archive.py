@@ -1,3 +1,4 @@
+import os
 import pickle
 import zipfile
 
@@ -40,7 +41,7 @@ def test_a_state_dict_of_a_module_is_read(tmp_path):
 
 class Evil:
     def __reduce__(self):
-        return (print, ("this must not run",))
+        return (os.system, ("echo this must not run",))
 
 
 def archive(path, content):
@@ -48,14 +49,14 @@ def archive(path, content):
         file.writestr("archive/data.pkl", pickle.dumps(content, protocol=2))
 
 
-def test_code_in_a_file_is_not_run(tmp_path, capsys):
+def test_code_in_a_file_is_not_run(tmp_path, capfd):
     archive(tmp_path / "a.pth", {"x": Evil()})
-    with pytest.raises(CheckpointError, match=r"builtins\.print|__builtin__\.print"):
+    with pytest.raises(CheckpointError, match=f"{os.name}.system"):
         read_tensor_archive(tmp_path / "a.pth")
     torch.save(torch.nn.Linear(2, 1), tmp_path / "b.pth")  # a whole module, not its weights
     with pytest.raises(CheckpointError, match="which is not run"):
         read_tensor_archive(tmp_path / "b.pth")
-    assert capsys.readouterr().out == ""
+    assert capfd.readouterr().out == ""
 
 
 def test_damage_is_one_line(tmp_path):
