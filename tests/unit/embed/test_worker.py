@@ -6,7 +6,7 @@ import pytest
 from clipworks.data.contents import Location, Unreadable
 from clipworks.data.samples import Sample
 from clipworks.data.stored_rows import unpack_rows
-from clipworks.embed.batch_reader import Fault, SampleDecoder, ThreadReader
+from clipworks.embed.batch_reader import Fault, SampleDecoder, TextReader, ThreadReader
 from clipworks.embed.worker import BatchWorker, RowFormat
 from tests.support.colours import DIM, colour_embedder
 from tests.support.pictures import BREAKAGES, save
