@@ -16,6 +16,8 @@ from clipworks.search.index import Allowed
 
 UNTUNED_NODES = 16  # FAISS's own efSearch: nobody has chosen it, and it finds too little
 _NODES_VISITED = 128  # instead of these
+_CODES_WORTH_SHARING = 20_000  # that one core takes 2 ms for
+_BY_QUERIES, _WITHIN_A_QUERY = 0, 1  # FAISS's parallel_mode
 # An OPQ matrix that was written comes back as a plain one.
 _TRANSFORMS = {"LinearTransform": "OPQ", "OPQMatrix": "OPQ", "PCAMatrix": "PCA"}
 
@@ -78,6 +80,17 @@ def search_parameters(index: Any, k: int, effort: Effort) -> Any:  # noqa: ANN40
         chosen["efSearch"] = math.ceil(min(nodes, max(index.ntotal, k)))
         return faiss.SearchParametersHNSW(**chosen)
     return faiss.SearchParameters(**chosen) if chosen else None
+
+
+def share_queries(index: Any) -> None:  # noqa: ANN401
+    """Let all cores work on a single query where it has many lists to look through.
+
+    By itself FAISS shares out the queries of a batch, and a lone one has one core.
+    """
+    lists = faiss.try_extract_index_ivf(index)
+    if lists is not None:
+        codes = lists.nprobe * index.ntotal / max(1, lists.nlist)
+        lists.parallel_mode = _WITHIN_A_QUERY if codes >= _CODES_WORTH_SHARING else _BY_QUERIES
 
 
 def takes_selectors(index: Any) -> bool:  # noqa: ANN401

@@ -32,6 +32,7 @@ from clipworks.search.faiss_kinds import (
     gives_rows,
     keeps_distances,
     search_parameters,
+    share_queries,
     takes_selectors,
     without_rows,
 )
@@ -71,6 +72,7 @@ class FaissIndex(AbstractStoredIndex):
         self._keeps_distances = keeps_distances(index)
         self._finding_rows = Lock()
         self._places: np.ndarray | None = None
+        share_queries(index)
 
     @property
     def kind(self) -> str:
@@ -155,6 +157,7 @@ class FaissIndex(AbstractStoredIndex):
             lists.nprobe = effort
         elif graph is not None:
             graph.hnsw.efSearch = effort + (effort == UNTUNED_NODES)
+        share_queries(self._index)
 
     def grown(self, rows: EmbeddingRows) -> Self | None:
         """A copy with further rows; None where its lists lie on disk, or would be lopsided."""
