@@ -13,8 +13,8 @@ _ADVICE = {
     "single files, or give more --workers",
     "decode": "--fast-decode shortens it for large JPEGs, more --decoders or --workers share it; "
     "pictures stored near the model's size need little of it",
-    "encode": "--precision int8 or a smaller model on a CPU, --device cuda with a larger "
-    "--batch-size, or more machines (--executor)",
+    "encode": "on a CPU an int8 bundle (`clipworks convert --precision int8`) or a smaller model; "
+    "--device cuda with a larger --batch-size; or more machines (--executor)",
     "write": "the folder's disk is slow: write to a local one, or with a larger --partition-size",
 }
 

@@ -44,7 +44,7 @@ def draw_scale(
     """
     require("matplotlib", "drawing a figure")
     from matplotlib.figure import Figure
-    from matplotlib.ticker import StrMethodFormatter
+    from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
     quantities = list(dict.fromkeys(name for point in points for name in point.costs))
     figure = Figure(figsize=(3.2 * len(quantities), 3.4), layout="constrained")
@@ -63,9 +63,10 @@ def draw_scale(
             )
         axes.set(xscale="log", yscale="log", xlabel=size)
         axes.set_title(quantity, loc="left", fontsize=9)
-        for one in (axes.yaxis.set_major_formatter, axes.yaxis.set_minor_formatter):
-            one(StrMethodFormatter("{x:,g}"))
-        axes.xaxis.set_major_formatter(StrMethodFormatter("{x:,g}"))
+        axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axes.yaxis.set_minor_formatter(NullFormatter())
+        axes.yaxis.set_major_formatter(StrMethodFormatter("{x:,g}"))
+        axes.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
         axes.tick_params(which="both", labelsize=7)
         axes.grid(which="major", color="#dddddd", linewidth=0.6)
         axes.spines[["top", "right"]].set_visible(False)

@@ -16,7 +16,7 @@ from clipworks.search.index import Allowed
 
 UNTUNED_NODES = 16  # FAISS's own efSearch: nobody has chosen it, and it finds too little
 _NODES_VISITED = 128  # instead of these
-_CODES_WORTH_SHARING = 20_000  # that one core takes 2 ms for
+_CODES_WORTH_SHARING = 30_000  # below, two threads wait for each other longer than they gain
 _BY_QUERIES, _WITHIN_A_QUERY = 0, 1  # FAISS's parallel_mode
 # An OPQ matrix that was written comes back as a plain one.
 _TRANSFORMS = {"LinearTransform": "OPQ", "OPQMatrix": "OPQ", "PCAMatrix": "PCA"}

@@ -24,5 +24,5 @@ def test_a_profile_has_shares_and_one_sentence():
     assert found["stages"]["encode"] == {"seconds": 5, "share": 0.625}
     assert sum(stage["share"] for stage in found["stages"].values()) == 1
     assert found["bound"] == "encode"
-    assert found["advice"].startswith("encode bounds the run: --precision int8")
+    assert found["advice"].startswith("encode bounds the run: on a CPU an int8 bundle")
     assert profile(StageSeconds(), lanes)["stages"]["read"]["share"] == 0
