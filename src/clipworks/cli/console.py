@@ -18,6 +18,11 @@ def print_json(result: Any) -> None:  # noqa: ANN401 - whatever JSON takes
     sys.stdout.write(json.dumps(result, indent=2, ensure_ascii=False) + "\n")
 
 
+def counted(number: int, noun: str) -> str:
+    """A number with its noun: "1 picture", "2,000 pictures"."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
 def result_console() -> Console:
     """Tables and sentences for people, on stdout."""
     from rich.console import Console

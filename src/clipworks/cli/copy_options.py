@@ -56,7 +56,7 @@ def copy_rows(
     Raises:
         FolderError: the folder cannot be written.
     """
-    from clipworks.cli.console import stage_watcher
+    from clipworks.cli.console import counted, stage_watcher
     from clipworks.search.copied_folder import CopiedSample, copy_samples
     from clipworks.search.hits import sample_names
 
@@ -71,5 +71,5 @@ def copy_rows(
         )
     for path, reason in report.failed:
         typer.echo(f"clipworks: {path or 'a sample without a path'}: {reason}", err=True)
-    typer.echo(f"{report.copied} pictures are in {out}", err=True)
+    typer.echo(f"copied {counted(report.copied, 'picture')} into {out}", err=True)
     return report

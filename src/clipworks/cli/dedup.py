@@ -112,7 +112,7 @@ def _paths(vectors: FolderVectors, ids: Any) -> list[str]:  # noqa: ANN401
 def _print(
     vectors: FolderVectors, groups: Groups, *, checked: int, dropped: int, json: bool
 ) -> None:
-    from clipworks.cli.console import print_json, result_console
+    from clipworks.cli.console import counted, print_json, result_console
 
     if json:
         print_json(
@@ -133,8 +133,8 @@ def _print(
     if groups:
         console.print(_table(vectors, groups))
     console.print(
-        f"{checked} pictures, {len(groups)} groups of duplicates; {checked - dropped} stay "
-        "without them",
+        f"{counted(checked, 'picture')}, {counted(len(groups), 'group')} of duplicates; "
+        f"{checked - dropped:,} stay without them",
         highlight=False,
     )
 

@@ -149,7 +149,7 @@ def _as_before(folder: Path, backend: str | None) -> tuple[str, IndexSettings]:
 def _delete(folder: Path, source: str, *, json: bool) -> None:
     from dataclasses import asdict
 
-    from clipworks.cli.console import print_json, result_console
+    from clipworks.cli.console import counted, print_json, result_console
     from clipworks.search.folder_changes import delete_rows
 
     try:
@@ -161,23 +161,23 @@ def _delete(folder: Path, source: str, *, json: bool) -> None:
         print_json(asdict(report))
         return
     line = (
-        f"{folder}: {report.deleted:,} samples deleted; of {report.rows:,}, "
-        f"{report.deleted_in_all:,} are found no more (clipworks index {folder} --compact takes "
-        "them out of its files)"
+        f"{folder}: deleted {counted(report.deleted, 'sample')}; of {report.rows:,} rows "
+        f"{report.deleted_in_all:,} can no longer be found (clipworks index {folder} --compact "
+        "takes them out of its files)"
     )
     result_console().print(line, markup=False, soft_wrap=True)
 
 
 def _say_compacted(folder: Path, gone: int, *, json: bool) -> None:
-    from clipworks.cli.console import print_json, result_console
+    from clipworks.cli.console import counted, print_json, result_console
 
     if json:
         print_json({"removed": gone})
     else:
         line = (
-            f"{folder}: {gone:,} deleted samples were taken out"
+            f"{folder}: took out {counted(gone, 'deleted sample')}"
             if gone
-            else (f"{folder}: nothing was deleted, so that there is nothing to take out")
+            else f"{folder}: nothing was deleted, so that there is nothing to take out"
         )
         result_console().print(line, markup=False, soft_wrap=True)
 

@@ -77,7 +77,7 @@ def test_pictures_are_copied_with_captions_and_a_table(folder, tmp_path):
     out = tmp_path / "chosen"
     result = run(filter_command, folder, "red", "--threshold", 0.9, "--copy-to", out)
     assert result.stdout == ""
-    assert "2 pictures are in" in result.stderr
+    assert "copied 2 pictures into" in result.stderr
     assert {path.name for path in out.iterdir()} == {
         "0.png", "0.txt", "3.png", "3.txt", "samples.csv"
     }  # fmt: skip

@@ -84,7 +84,7 @@ def test_a_folder_grows_and_shrinks_by_command(folder, tmp_path):
     names = tmp_path / "names.txt"
     names.write_text(f"0\n{tmp_path}/more/1.png\n")
     result = run(index, folder, "--delete", names)
-    assert "2 samples deleted; of 12, 2 are found no more" in result.stdout
+    assert "deleted 2 samples; of 12 rows 2 can no longer be found" in result.stdout
     again = run(index, folder, "--delete", names, "--json")
     assert json.loads(again.stdout) == {"deleted": 0, "deleted_in_all": 2, "rows": 12}
     assert json.loads(run(index, folder, "--compact", "--json").stdout) == {"removed": 2}
@@ -96,7 +96,7 @@ def test_names_come_from_stdin_too(folder):
     app = typer.Typer()
     app.command()(index)
     result = CliRunner().invoke(app, [str(folder), "--delete", "-"], input="3\n")
-    assert "1 samples deleted" in result.stdout
+    assert "deleted 1 sample;" in result.stdout
 
 
 def test_steps_are_taken_one_at_a_time(folder, tmp_path):
