@@ -27,7 +27,9 @@ def as_bundle(tmp_path):
     """A bundle of one text graph."""
     card = read_bundle(find_stored("pictograms"), check_hashes=False).card
     text = replace(card.text, context_length=77, end_id=49407)
-    card = replace(card, text=text, embedding_dim=ENTRY.embedding_dim, precision="fp32")
+    card = replace(
+        card, text=text, embedding_dim=ENTRY.embedding_dim, precision="fp32", ignores_padding=False
+    )
 
     def as_bundle(content: bytes) -> Bundle:
         (tmp_path / "text.onnx").write_bytes(content)
