@@ -17,6 +17,7 @@ _LINK_BYTES = 2 * GRAPH_LINKS * 4 + 16
 _ID_BYTES = 8
 _OVERHEAD = 1.15  # of lists and buffers that grow by doubling
 _BUILDING_BYTES = 96 * 2**20  # blocks of rows on their way
+_LEAST_ROWS_PER_LIST = 16
 _DIMS_PER_CODE = 8
 
 
@@ -85,4 +86,6 @@ def count_codes(dim: int) -> int:
 
 
 def _count_lists(num_rows: int) -> int:
-    return 2 ** max(2, round(math.log2(2 * math.sqrt(max(1, num_rows)))))
+    """Four times the root: more would find as much in fewer rows, but take longer to learn."""
+    wanted = min(4 * math.sqrt(num_rows), num_rows / _LEAST_ROWS_PER_LIST)
+    return 2 ** max(2, round(math.log2(max(1, wanted))))

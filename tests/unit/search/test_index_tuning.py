@@ -92,7 +92,7 @@ def test_an_index_is_tuned_to_what_is_asked_for_and_no_more(trial, images, kind,
 
 def test_recall_is_measured_as_it_is_defined(trial, images):
     index = FaissIndex.build(images, IndexSettings(kind="ivf-sq8"))
-    index.set_effort(1)
+    index.set_effort(3)
     rows = images.take(np.arange(images.size))
     texts = trial.sets[1].queries
     expected, found = brute_force(texts, rows, 10), index.search(texts, 10).ids
