@@ -158,6 +158,15 @@ def test_a_place_that_cannot_be_written_ends_the_run(run, tmp_path):
         run(begun=block)
 
 
+@pytest.fixture
+def _interruptible():
+    """A shell's background job ignores interrupts; the test must not."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("_interruptible")
 def test_an_interrupt_does_not_wait_for_the_workers(run, tmp_path):
     """It comes while a partition is being made that would take ten minutes."""
     main, state = threading.main_thread().ident, SimpleNamespace()
