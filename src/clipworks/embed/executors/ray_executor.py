@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import logging
 import os
+import re
+import socket
 from typing import Any, final
 
 from clipworks.data.sources.source import AbstractPartition
@@ -20,6 +22,8 @@ from clipworks.extras import require
 
 _LOCAL_STORE_BYTES = 512 * 2**20  # partitions are small, and their results smaller
 _REASON_LENGTH = 200
+_HOST_AND_PORT = re.compile(r"(?:ray://)?(?P<host>[^/:]+):(?P<port>\d+)")
+_REACH_S = 5.0
 
 
 @final
@@ -112,6 +116,7 @@ def _start(ray: Any) -> None:  # noqa: ANN401 - the module
             "object_store_memory": _LOCAL_STORE_BYTES,
         }
     try:
+        _reach(os.environ.get("RAY_ADDRESS", ""))
         ray.init(**options)
     except Exception as error:
         # Ray's own, of many kinds.
@@ -121,3 +126,13 @@ def _start(ray: Any) -> None:  # noqa: ANN401 - the module
             f"--executor ray: no Ray at {where} ({reason}): RAY_ADDRESS names a cluster, and "
             "without it Ray is started here"
         ) from error
+
+
+def _reach(address: str) -> None:
+    """Connect to a cluster once: Ray itself asks for minutes before it says that none is there.
+
+    Raises:
+        OSError: nothing answers.
+    """
+    if named := _HOST_AND_PORT.fullmatch(address):  # `auto` and folders are looked up by Ray
+        socket.create_connection((named["host"], int(named["port"])), _REACH_S).close()
