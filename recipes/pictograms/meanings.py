@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from recipes.pictograms.sources import TABLES
 from recipes.pictograms.wordnet import LEXNAMES, Nouns, Sense
 
 MAX_GLOSS_WORDS = 14
+MAX_DEFINED_KINDS = 4
 _AFTER_HEAD = re.compile(
     r" (?:with|of|in|on|behind|over|from|without|and|for|at|showing|tilted)\b.*| face$"
 )
@@ -78,13 +80,23 @@ class MeaningFinder:
         return sense
 
     def describe(self, concept: dict[str, Any]) -> dict[str, list[str]]:
-        """Return `glosses`, `synonyms` and `kinds` of a concept: empty where there is no sense."""
+        """Return what is known of a concept's sense: empty lists where there is none.
+
+        Returns:
+            `glosses`: the beginning of its definition; `synonyms`; `kinds`; `definitions`: its own
+            and those of the nearest kinds, all whole.
+        """
         sense = self.find(concept)
         if sense is None:
-            return {"glosses": [], "synonyms": [], "kinds": []}
-        gloss = " ".join(sense.gloss.split()[:MAX_GLOSS_WORDS])
-        kinds = self._nouns.kinds(sense, self._table.too_wide)
-        return {"glosses": [gloss], "synonyms": list(sense.words), "kinds": kinds}
+            return {"glosses": [], "synonyms": [], "kinds": [], "definitions": []}
+        ancestors = self._nouns.ancestors(sense, self._table.too_wide)
+        defined = [sense, *itertools.islice(ancestors, MAX_DEFINED_KINDS)]
+        return {
+            "glosses": [" ".join(sense.gloss.split()[:MAX_GLOSS_WORDS])],
+            "synonyms": list(sense.words),
+            "kinds": self._nouns.kinds(sense, self._table.too_wide),
+            "definitions": [one.definition for one in defined],
+        }
 
     def _best(self, noun: str, concept: dict[str, Any], allowed: list[int]) -> Sense | None:
         senses = self._nouns.senses(noun)

@@ -48,6 +48,11 @@ def read_forms(data: Path) -> dict[str, list[str]]:
     return json.loads((data / "forms.json").read_text(encoding="utf-8"))
 
 
+def read_bases(data: Path) -> dict[str, str]:
+    """Return the base of each word that has another: `feet` has `foot`."""
+    return json.loads((data / "bases.json").read_text(encoding="utf-8"))
+
+
 def read_names(data: Path) -> list[dict[str, Any]]:
     """Return the emoji names, one a concept."""
     return json.loads((data / "names.json").read_text(encoding="utf-8"))

@@ -56,6 +56,11 @@ def make_tokenizer(run: Path, phrases: Phrases, sizes: TextConfig) -> TextTokeni
     if not path.exists():
         texts = [*phrases.texts, *phrases.texts]
         write_bytes_atomic(path, train_bpe_tokenizer(texts, sizes.vocab_size))
+    return read_tokenizer(path, sizes)
+
+
+def read_tokenizer(path: Path, sizes: TextConfig) -> TextTokenizer:
+    """Return a tokenizer that was learnt for a text tower of such sizes."""
     content = path.read_bytes()
     start_id, end_id = special_ids(content)
     spec = TextSpec(context_length=sizes.context_length, start_id=start_id, end_id=end_id)
@@ -117,12 +122,11 @@ def gather(tables: dict[str, Any], data: Path, run: Path) -> Material:
     )
 
 
-def write_specs(material: Material, run: Path) -> None:
+def write_specs(sizes: ClipConfig, text: TextSpec, run: Path) -> None:
     """Write `model.json`: what `evaluate` and `pack` must know."""
-    sizes = material.sizes
     specs = {
         "image": image_spec(sizes.vision.image_size).to_json(),
-        "text": material.tokenizer.spec.to_json(),
+        "text": text.to_json(),
         "model": sizes.to_json(),
     }
     write_json_atomic(run / "model.json", specs)
@@ -146,7 +150,7 @@ def train(tables: dict[str, Any], data: Path, run: Path) -> None:
     if settings.threads:
         torch.set_num_threads(settings.threads)
     material = gather(tables, data, run)
-    write_specs(material, run)
+    write_specs(material.sizes, material.tokenizer.spec, run)
     batches = PictureBatches(
         material.pictures,
         material.sampler,

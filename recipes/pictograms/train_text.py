@@ -91,7 +91,7 @@ def train_text(tables: dict[str, Any], data: Path, run: Path) -> None:
     material = gather({**tables, "phrases": phrases}, data, run)
     features = features_of(run, material, stage.looks, settings)
     folder = run / FOLDER
-    write_specs(material, folder)
+    write_specs(material.sizes, material.tokenizer.spec, folder)
     write_bytes_atomic(folder / "tokenizer.json", (run / "tokenizer.json").read_bytes())
     batches = FeatureBatches(
         features,

@@ -14,6 +14,9 @@ SINGLE, OPEN, PAIRS, COLOURED = (_WORDING[key] for key in ("single", "open", "pa
 FILLERS = _WORDING["fillers"]
 """Words that may stand between phrases and change nothing."""
 
+LIGHT = _WORDING["light"]
+"""Verbs and adverbs that say little of what is shown."""
+
 STOP_WORDS = frozenset(_WORDING["stop"])
 MOST_FILLERS = 3
 FEWEST_GLOSS_WORDS, MOST_GLOSS_WORDS = 3, 8
@@ -67,6 +70,13 @@ def part_of_gloss(gloss: str, rng: np.random.Generator) -> str:
     length = int(rng.integers(FEWEST_GLOSS_WORDS, min(len(words), MOST_GLOSS_WORDS) + 1))
     start = 0 if rng.random() < 0.5 else int(rng.integers(len(words) - length + 1))
     return " ".join(words[start : start + length])
+
+
+def quoted(words: list[str], rng: np.random.Generator) -> str:
+    """Some words of a text that follow each other, from anywhere in it."""
+    length = int(rng.integers(FEWEST_GLOSS_WORDS, MOST_GLOSS_WORDS + 1))
+    start = int(rng.integers(max(len(words) - length, 0) + 1))
+    return " ".join(words[start : start + length]).strip(" ;,.'\"")
 
 
 def content_words(text: str) -> list[str]:

@@ -46,7 +46,8 @@ class Sense:
         lexname: number of its lexicographer's file.
         words: its names, the most usual first.
         parents: offsets of the kinds of thing that it is.
-        gloss: its definition, without examples and brackets.
+        gloss: the first part of its definition, without examples and brackets.
+        definition: all parts of it, without examples and brackets.
     """
 
     offset: int
@@ -54,6 +55,7 @@ class Sense:
     words: tuple[str, ...]
     parents: tuple[int, ...]
     gloss: str
+    definition: str
 
 
 @final
@@ -74,16 +76,19 @@ class Nouns:
         offsets = self._offsets.get(noun.lower().replace(" ", "_"), ())
         return [self._senses[offset] for offset in offsets]
 
-    def kinds(self, sense: Sense, without: frozenset[str]) -> list[str]:
-        """What a sense is a kind of, the nearest first, up to something in `without`."""
-        found: list[str] = []
+    def ancestors(self, sense: Sense, without: frozenset[str]) -> Iterator[Sense]:
+        """Yield what a sense is a kind of, the nearest first, up to something in `without`."""
         for _ in range(MAX_KIND_STEPS):
             if not sense.parents:
-                break
+                return
             sense = self._senses[sense.parents[0]]
             if without & set(sense.words):
-                break
-            found += sense.words[:2]
+                return
+            yield sense
+
+    def kinds(self, sense: Sense, without: frozenset[str]) -> list[str]:
+        """The names of what a sense is a kind of, in the order of `ancestors`."""
+        found = (word for kind in self.ancestors(sense, without) for word in kind.words[:2])
         return list(dict.fromkeys(found))
 
 
@@ -107,8 +112,15 @@ def parse_sense(line: str) -> Sense:
         for place in range(0, 4 * int(fields[4 + 2 * count]), 4)
         if pointers[place].startswith(_HYPERNYM)
     )
-    definition = _BRACKETS.sub("", gloss).split(";")[0].strip()
-    return Sense(int(fields[0]), int(fields[1]), tuple(words), tuple(parents), definition)
+    definition = _BRACKETS.sub("", gloss.partition('; "')[0]).strip()
+    return Sense(
+        offset=int(fields[0]),
+        lexname=int(fields[1]),
+        words=tuple(words),
+        parents=tuple(parents),
+        gloss=definition.split(";")[0].strip(),
+        definition=definition,
+    )
 
 
 def read_index(path: Path) -> Iterator[tuple[str, tuple[int, ...]]]:

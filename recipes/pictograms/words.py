@@ -11,6 +11,7 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
+from recipes.pictograms.base_forms import BaseForms
 from recipes.pictograms.clipart import read_dictionary
 from recipes.pictograms.colours import HUES, concept_colours
 from recipes.pictograms.emoji import Emoji, load_emoji, load_shortcodes, read_keywords
@@ -18,7 +19,11 @@ from recipes.pictograms.labels import is_visible_word, plain_name, tidy_words
 from recipes.pictograms.meanings import MeaningFinder, load_meaning_table
 from recipes.pictograms.sources import DEFAULT_DATA, DEFAULT_WORK, TABLES
 from recipes.pictograms.splits import read_split
+from recipes.pictograms.wording import content_words
 from recipes.pictograms.wordnet import Nouns, read_irregular_forms, word_forms
+
+COLUMNS = ("keywords", "titles", "kinds", "definitions", "colours")
+"""Those of a concept that hold several texts, with whole definitions."""
 
 COLOUR_WORDS = {word for _, word in HUES} | {"black", "white", "grey", "gray", "brown"}
 
@@ -103,6 +108,7 @@ def add_meanings(concepts: dict[str, dict[str, Any]], work: Path) -> None:
             [*entry["keywords"], *found["synonyms"]], without=entry["name"]
         )
         entry["glosses"] = found["glosses"]
+        entry["definitions"] = found["definitions"]
         entry["kinds"] = distinct(found["kinds"])
 
 
@@ -123,6 +129,16 @@ def forms_table(concepts: dict[str, dict[str, Any]], work: Path) -> dict[str, li
     return word_forms(words, read_dictionary(work), read_irregular_forms(work))
 
 
+def bases_table(concepts: dict[str, dict[str, Any]], work: Path) -> dict[str, str]:
+    """Return the base of every word that may be said, where it is another."""
+    forms, bases = BaseForms(work), {}
+    for entry in concepts.values():
+        texts = [entry["name"], entry["group"], entry["subgroup"]]
+        texts += [text for column in COLUMNS for text in entry[column]]
+        bases |= {word: forms.base(word) for text in texts for word in content_words(text)}
+    return {word: base for word, base in sorted(bases.items()) if base != word}
+
+
 def names_table(concepts: dict[str, dict[str, Any]]) -> list[dict[str, Any]]:
     """Return the canonical names: every emoji concept once."""
     columns = ("name", "is_flag", "held_out", "family")
@@ -140,7 +156,9 @@ def write_words(work: Path, data: Path) -> None:
     add_meanings(concepts, work)
     add_colours(concepts, data)
     names, forms = names_table(concepts), forms_table(concepts, work)
-    for name, table in (("concepts", concepts), ("names", names), ("forms", forms)):
+    tables = {"concepts": concepts, "names": names, "forms": forms}
+    tables["bases"] = bases_table(concepts, work)
+    for name, table in tables.items():
         text = json.dumps(table, ensure_ascii=False, indent=0)
         (data / f"{name}.json").write_text(text, encoding="utf-8")
     held_out = sum(row["held_out"] for row in names)
@@ -148,7 +166,7 @@ def write_words(work: Path, data: Path) -> None:
 
 
 def main() -> None:
-    """Write `concepts.json` and `names.json` beside the pictures."""
+    """Write `concepts.json`, `names.json`, `forms.json` and `bases.json` beside the pictures."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--work", type=Path, default=DEFAULT_WORK, help="what fetch.py brought")
     parser.add_argument("--data", type=Path, default=DEFAULT_DATA, help="what render.py wrote")

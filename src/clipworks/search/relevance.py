@@ -39,8 +39,8 @@ MIN_ROWS = 30
 """With fewer rows in the folder there is no background to measure against."""
 
 SAMPLE_ROWS = 4096
-SLOPE: Final = 2.43
-OFFSET: Final = -3.07
+SLOPE: Final = 1.98
+OFFSET: Final = -2.79
 _RAREST_ANSWER = 1 / 2000
 _NORMAL_DEVIATION = 1.4826  # of a normal distribution, in median absolute deviations
 

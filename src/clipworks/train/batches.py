@@ -35,6 +35,23 @@ class Batch:
         assert (self.pixels is None) != (self.image_features is None)
 
 
+@dataclass(frozen=True)
+class TextTargets:
+    """Texts alone, and the features that they are to get: those of a teacher, for instance.
+
+    Attributes:
+        parts: tokens of the texts; those of one part are best of like length, and cut after the
+            longest one's end.
+        targets: of the texts of all parts, in order; need not be normalised.
+    """
+
+    parts: tuple[Int[Tensor, "part context"], ...]
+    targets: Float[Tensor, "text dim"]
+
+    def __post_init__(self) -> None:
+        assert sum(map(len, self.parts)) == len(self.targets)
+
+
 class AbstractBatches(ABC):
     """A source of batches that has no state: what comes at a step depends on the step alone.
 
@@ -42,7 +59,7 @@ class AbstractBatches(ABC):
     """
 
     @abstractmethod
-    def batch(self, step: int) -> Batch:
+    def batch(self, step: int) -> Batch | TextTargets:
         """The batch of a step, counted from 0. The same step gives the same batch, always."""
 
 

@@ -20,9 +20,10 @@ from clipworks.errors import SettingsError
 from clipworks.models.clip import Clip
 from clipworks.models.config import VisionConfig
 from clipworks.train.averaging import WeightAverage
-from clipworks.train.batches import AbstractBatches, Batch
+from clipworks.train.batches import AbstractBatches, Batch, TextTargets
 from clipworks.train.config import TrainConfig
 from clipworks.train.journal import Journal
+from clipworks.train.losses.cosine_distance import cosine_distance
 from clipworks.train.losses.info_nce import info_nce
 from clipworks.train.losses.supervised_contrastive import supervised_contrastive
 from clipworks.train.optimizer import make_optimizers, set_learning_rate
@@ -105,8 +106,9 @@ class Trainer:
                 began = time.perf_counter()
         return self._best()
 
-    def _step(self, step: int, batch: Batch, towers: TowerRunner) -> dict[str, Any]:
-        assert (batch.pixels is None) == self._config.lock_image, "only a locked tower has features"
+    def _step(self, step: int, batch: Batch | TextTargets, towers: TowerRunner) -> dict[str, Any]:
+        pictured = isinstance(batch, Batch) and batch.pixels is not None
+        assert pictured != self._config.lock_image, "pictures are for a tower that is not locked"
         learning_rate = learning_rate_at(step, self._config)
         set_learning_rate(self._state.optimizers, learning_rate)
         self._model.train()
@@ -125,8 +127,10 @@ class Trainer:
             self._state.average.update(self._model, step)
         return {"loss": loss.item(), "learning_rate": learning_rate, "gradient_norm": norm.item()}
 
-    def _kept_patches(self, step: int, batch: Batch) -> Int[Tensor, "image kept"] | None:
-        if batch.pixels is None:
+    def _kept_patches(
+        self, step: int, batch: Batch | TextTargets
+    ) -> Int[Tensor, "image kept"] | None:
+        if isinstance(batch, TextTargets) or batch.pixels is None:
             return None
         return kept_patches_at(
             step,
@@ -135,7 +139,10 @@ class Trainer:
             num_patches=self._num_patches,
         )
 
-    def _loss(self, features: Features, batch: Batch) -> Float[Tensor, ""]:
+    def _loss(self, features: Features, batch: Batch | TextTargets) -> Float[Tensor, ""]:
+        if isinstance(batch, TextTargets):
+            return cosine_distance(features.texts, batch.targets)
+        assert features.images is not None
         config = self._config
         logits = self._model.logits(features.images, features.texts)  # [image text]
         loss = info_nce(logits, batch.positives, config.label_smoothing)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import final
 
-from clipworks.train.batches import AbstractBatches, Batch
+from clipworks.train.batches import AbstractBatches, Batch, TextTargets
 
 
 @final
@@ -21,13 +21,13 @@ class PrefetchedBatches(AbstractBatches):
         self._source = source
         self._last = last
         self._pool = ThreadPoolExecutor(1)
-        self._ahead: dict[int, Future[Batch]] = {}
+        self._ahead: dict[int, Future[Batch | TextTargets]] = {}
 
     def close(self) -> None:
         """End the thread; a batch that nobody asked for is lost."""
         self._pool.shutdown(cancel_futures=True)
 
-    def batch(self, step: int) -> Batch:
+    def batch(self, step: int) -> Batch | TextTargets:
         """The batch of a step; an error in making it is raised here, at its own step."""
         future = self._ahead.pop(step, None) or self._pool.submit(self._source.batch, step)
         self._ahead = {}

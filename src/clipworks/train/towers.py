@@ -16,7 +16,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from clipworks.models.clip import Clip
-from clipworks.train.batches import Batch
+from clipworks.train.batches import Batch, TextTargets
 from clipworks.train.config import Precision
 from clipworks.train.precision import casting, fast_attention
 
@@ -30,11 +30,11 @@ class Features:
     Where the image tower is locked, its features are constants.
 
     Attributes:
-        images: not normalised.
+        images: not normalised; None where a batch has texts alone.
         texts: not normalised.
     """
 
-    images: Float[Tensor, "image dim"]
+    images: Float[Tensor, "image dim"] | None
     texts: Float[Tensor, "text dim"]
 
 
@@ -65,10 +65,15 @@ class TowerRunner:
         """End the threads."""
         self._pool.shutdown()
 
-    def forward(self, batch: Batch, kept: Int[Tensor, "image kept"] | None) -> Features:
+    def forward(
+        self, batch: Batch | TextTargets, kept: Int[Tensor, "image kept"] | None
+    ) -> Features:
         """The features of a batch; those of pictures that it brings stay as they are."""
+        if isinstance(batch, TextTargets):
+            return Features(None, self._forward_texts(batch.parts))
         if batch.pixels is None:
-            return self._forward_texts(batch)
+            texts = self._forward_texts(batch.tokens.tensor_split(self._workers))
+            return Features(batch.image_features, texts)
         shares = zip(
             batch.pixels.tensor_split(self._workers),
             batch.tokens.tensor_split(self._workers),
@@ -83,23 +88,24 @@ class TowerRunner:
 
     def backward(self, features: Features) -> None:
         """Add to the weights' gradients what the loss left at the features of `forward`."""
-        outer = [side.grad for side in (features.images, features.texts) if side.requires_grad]
+        sides = [side for side in (features.images, features.texts) if side is not None]
+        outer = [side.grad for side in sides if side.requires_grad]
         shares = []
-        for gradient in outer:
+        for gradient, side in zip(outer, zip(*self._parts, strict=True), strict=True):
             assert gradient is not None
-            shares.append(gradient.tensor_split(self._workers))
+            shares.append(gradient.split([len(part) for part in side]))
         found = self._pool.map(self._differentiate, self._parts, zip(*shares, strict=True))
         for gradients in found:
             _accumulate(self._weights, gradients)
         self._parts = []
 
-    def _forward_texts(self, batch: Batch) -> Features:
-        assert batch.image_features is not None
-        with fast_attention(batch.tokens.device):
-            shares = batch.tokens.tensor_split(self._workers)
-            self._parts = list(self._pool.map(self._encode_texts, shares))
+    def _forward_texts(
+        self, parts: Sequence[Int[Tensor, "part context"]]
+    ) -> Float[Tensor, "text dim"]:
+        with fast_attention(parts[0].device):
+            self._parts = list(self._pool.map(self._encode_texts, parts))
         texts = torch.cat([part[0].detach() for part in self._parts])  # [text dim]
-        return Features(batch.image_features, texts.requires_grad_())
+        return texts.requires_grad_()
 
     def _encode_texts(
         self, tokens: Int[Tensor, "text context"]

@@ -7,6 +7,7 @@ import torch
 from clipworks.errors import SettingsError
 from clipworks.inputs import TextSpec, special_ids, train_bpe_tokenizer
 from clipworks.inputs.text_tokenizer import TextTokenizer
+from clipworks.models.config import TextConfig
 from clipworks.train.config import TrainConfig, read_toml, settings_from_table
 from recipes.pictograms.augmentation import AugmentationConfig, augment
 from recipes.pictograms.captions import CaptionWriter
@@ -211,12 +212,16 @@ def test_weights_lie_between_those_before_and_after():
     torch.testing.assert_close(found, expected)
 
 
-def test_the_shipped_settings_are_those_of_both_stages():
+def test_the_shipped_settings_are_those_of_all_stages():
     tables = read_toml(DEFAULT_CONFIG)
     stage = dict(tables["text_stage"])
     assert settings_from_table(TrainConfig, stage.pop("train"), "[text_stage.train]").lock_image
     assert settings_from_table(TextStageConfig, stage, "[text_stage]").blend == 0.5
     assert not settings_from_table(TrainConfig, tables["train"], "[train]").lock_image
+    words = tables["word_stage"]
+    assert settings_from_table(TrainConfig, words["train"], "[word_stage.train]").lock_image
+    sizes = settings_from_table(TextConfig, words["text"], "[word_stage.text]")
+    assert sizes.context_length == tables["model"]["text"]["context_length"]
     with pytest.raises(SettingsError, match=r"blend is 2.0: expected in \[0, 1\]"):
         TextStageConfig(blend=2.0)
 

@@ -12,7 +12,7 @@ import torch
 
 from clipworks.errors import SettingsError
 from clipworks.models.clip import Clip
-from clipworks.train.batches import AbstractBatches, Batch
+from clipworks.train.batches import AbstractBatches, Batch, TextTargets
 from clipworks.train.journal import Journal
 from clipworks.train.loop import Trainer
 from tests.support.tiny import tiny_clip
@@ -65,6 +65,20 @@ class NoisyFeatures(AbstractBatches):
         return Batch(None, batch.tokens, batch.positives, batch.groups, features)
 
 
+class TaughtTexts(AbstractBatches):
+    """Each group's text has a target of its own; the texts come in two parts."""
+
+    def __init__(self, dim: int, last: int = 1000) -> None:
+        self._noise = BatchesUntil(last)
+        self._targets = torch.randn(GROUPS, dim, generator=torch.Generator().manual_seed(3))
+
+    def batch(self, step):
+        batch = self._noise.batch(step)
+        order = batch.groups.unique()
+        parts = batch.tokens[order].tensor_split(2)
+        return TextTargets(tuple(part for part in parts if len(part)), self._targets[order])
+
+
 def test_learns_to_tell_the_groups_apart(tmp_path):
     tiny_trainer(tmp_path, tiny_config(60)).run()
     losses = [row[1] for row in log_of(tmp_path)]
@@ -111,6 +125,29 @@ def test_a_resumed_run_of_texts_alone_is_the_undisturbed_one(tmp_path):
         stopping = NoisyFeatures(dim, last=10)
         tiny_trainer(tmp_path / "b", config, batches=stopping).run()
     resumed = tiny_trainer(tmp_path / "b", config, batches=batches).run()
+    assert log_of(tmp_path / "b") == log_of(tmp_path / "a")
+    assert_same_weights(resumed, undisturbed)
+
+
+def test_texts_learn_where_they_belong(tmp_path):
+    before = tiny_clip()
+    config = tiny_config(60, lock_image=True)
+    after = tiny_trainer(tmp_path, config, batches=TaughtTexts(before.config.embed_dim)).run()
+    torch.testing.assert_close(
+        after.visual.state_dict(), before.visual.state_dict(), rtol=0, atol=0
+    )
+    losses = [row[1] for row in log_of(tmp_path)]
+    assert losses[0] > 0.5
+    assert losses[-1] < 0.02
+
+
+def test_a_resumed_run_of_taught_texts_is_the_undisturbed_one(tmp_path):
+    config = tiny_config(12, lock_image=True, optimizer="muon", workers=2)
+    dim = tiny_clip().config.embed_dim
+    undisturbed = tiny_trainer(tmp_path / "a", config, batches=TaughtTexts(dim)).run()
+    with pytest.raises(StopError):
+        tiny_trainer(tmp_path / "b", config, batches=TaughtTexts(dim, last=10)).run()
+    resumed = tiny_trainer(tmp_path / "b", config, batches=TaughtTexts(dim)).run()
     assert log_of(tmp_path / "b") == log_of(tmp_path / "a")
     assert_same_weights(resumed, undisturbed)
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from clipworks.models.clip import Clip
-from clipworks.train.batches import Batch
+from clipworks.train.batches import Batch, TextTargets
 from clipworks.train.towers import TowerRunner
 from tests.support.tiny import tiny_clip
 from tests.support.tiny_training import NoiseBatches
@@ -74,5 +74,22 @@ def test_gradients_of_texts_alone_are_those_of_one_graph(workers):
     for (name, one), other in zip(whole.named_parameters(), shared.parameters(), strict=True):
         assert (one.grad is None) == (other.grad is None), name
         assert (one.grad is None) == (not name.startswith("text.")), name
+        if one.grad is not None:
+            torch.testing.assert_close(other.grad, one.grad, rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_gradients_of_texts_in_parts_are_those_of_one_graph(workers):
+    whole, shared = locked_clip(), locked_clip()
+    tokens = NoiseBatches(batch_size=7).batch(0).tokens
+    targets = torch.ones(len(tokens), whole.config.embed_dim, dtype=torch.float64)
+    loss_of(targets, whole.encode_text(tokens)).backward()
+    with closing(TowerRunner(shared, "fp32", workers)) as towers:
+        found = towers.forward(TextTargets((tokens[:1], tokens[1:3], tokens[3:]), targets), None)
+        assert found.images is None
+        loss_of(targets, found.texts).backward()
+        towers.backward(found)
+    for (name, one), other in zip(whole.named_parameters(), shared.parameters(), strict=True):
+        assert (one.grad is None) == (other.grad is None), name
         if one.grad is not None:
             torch.testing.assert_close(other.grad, one.grad, rtol=1e-9, atol=1e-12)
