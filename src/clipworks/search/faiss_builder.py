@@ -28,7 +28,7 @@ _ITERATIONS = 8
 _FEW_ROWS = 16_384  # are enough to learn the range of each number
 _CODE_BITS = 8
 _FAST_CODE_BITS = 4  # sixteen values: as many as a register of the processor looks up at once
-_COMPARED_AGAIN = 8  # times as many rows as a page of ten has
+_COMPARED_AGAIN = 16  # times as many rows as a page of ten has
 _LISTS_PROBED = 32  # until the index is tuned
 _NODES_VISITED = 128
 
@@ -122,8 +122,7 @@ def _trained(rows: EmbeddingRows, plan: IndexPlan) -> Any:  # noqa: ANN401
         graph.hnsw.efSearch = _NODES_VISITED
         return graph
     if plan.kind == "ivf-fast":
-        with one_thread():
-            return _trained_fast(rows, plan)
+        return _trained_fast(rows, plan)
     return _trained_lists(rows, plan)
 
 
@@ -131,15 +130,18 @@ def _trained_fast(rows: EmbeddingRows, plan: IndexPlan) -> Any:  # noqa: ANN401
     """Tiny codes of narrowed rows to look through, and codes of whole rows to compare again."""
     dim, measure = rows.embedding_dim, faiss.METRIC_INNER_PRODUCT
     narrow, lists = narrow_dim(dim), min(plan.lists, rows.size)
-    sample = rows.sample(max(lists * _ROWS_PER_LIST, _FEW_ROWS))
-    few = sample[:: -(-len(sample) // _FEW_ROWS)]
-    narrowing = _trained_narrowing(few, narrow)
+    few, sample = rows.sample(_FEW_ROWS), _sample(rows, plan, lists)
+    with one_thread():
+        narrowing = _trained_narrowing(few, narrow)
     tiny = faiss.IndexIVFPQFastScan(
         faiss.IndexFlatIP(narrow), narrow, lists, narrow, _FAST_CODE_BITS, measure
     )
     _set_learning(tiny)
     tiny.nprobe = min(lists, _LISTS_PROBED)
-    tiny.train(narrowing.apply(np.resize(sample, (max(len(sample), 2**_FAST_CODE_BITS), dim))))
+    learnt = narrowing.apply(np.resize(sample, (max(len(sample), 2**_FAST_CODE_BITS), dim)))
+    tiny.train_q1(len(learnt), faiss.swig_ptr(learnt), False, measure)
+    with one_thread():  # what is left is to learn many small codes
+        tiny.train(learnt)
     whole = faiss.IndexScalarQuantizer(dim, faiss.ScalarQuantizer.QT_8bit, measure)
     whole.train(few)
     index = faiss.IndexRefine(faiss.IndexPreTransform(narrowing, tiny), whole)
@@ -169,11 +171,16 @@ def _trained_lists(rows: EmbeddingRows, plan: IndexPlan) -> Any:  # noqa: ANN401
         index = faiss.IndexIVFPQ(centres, dim, lists, count_codes(dim), _code_bits(rows), measure)
         index.pq.cp.max_points_per_centroid = _ROWS_PER_CODE
     _set_learning(index)
-    wanted = max(lists * _ROWS_PER_LIST, _FEW_ROWS)
-    affordable = plan.memory_bytes // 4 // (dim * 4)
     index.nprobe = min(lists, _LISTS_PROBED)
-    index.train(rows.sample(min(wanted, max(lists, affordable))))
+    index.train(_sample(rows, plan, lists))
     return index
+
+
+def _sample(rows: EmbeddingRows, plan: IndexPlan, lists: int) -> Embeddings:
+    """Rows to learn lists and codes from, in a quarter of the memory."""
+    wanted = max(lists * _ROWS_PER_LIST, _FEW_ROWS)
+    affordable = plan.memory_bytes // 4 // (rows.embedding_dim * 4)
+    return rows.sample(min(wanted, max(lists, affordable)))
 
 
 def _set_learning(index: Any) -> None:  # noqa: ANN401

@@ -18,6 +18,7 @@ _ID_BYTES = 8
 _OVERHEAD = 1.15  # of lists and buffers that grow by doubling
 _BUILDING_BYTES = 96 * 2**20  # blocks of rows on their way
 _LEAST_ROWS_PER_LIST = 16
+_LEAST_ROWS_PER_FAST_LIST = 64  # which are packed by 32
 _DIMS_PER_CODE = 8
 _NARROWED, _LEAST_NARROW = 3 / 8, 128  # of a row's width: rows vary in fewer directions
 _ON_DISK = ("ivf-sq8", "ivf-pq")  # may stay there
@@ -94,12 +95,9 @@ def narrow_dim(dim: int) -> int:
 
 
 def _count_lists(kind: str, num_rows: int) -> int:
-    """A multiple of the root: more would find as much in fewer rows, but take longer to learn.
-
-    Where rows are looked through fast, fewer lists do: these are what takes the time.
-    """
+    """Four times the root: more would find as much in fewer rows, but take longer to learn."""
     if not kind.startswith("ivf"):
         return 0
-    per_root = 1 if kind == "ivf-fast" else 4
-    wanted = min(per_root * math.sqrt(num_rows), num_rows / _LEAST_ROWS_PER_LIST)
+    least = _LEAST_ROWS_PER_FAST_LIST if kind == "ivf-fast" else _LEAST_ROWS_PER_LIST
+    wanted = min(4 * math.sqrt(num_rows), num_rows / least)
     return 2 ** max(2, round(math.log2(max(1, wanted))))

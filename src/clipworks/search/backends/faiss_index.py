@@ -214,7 +214,7 @@ class FaissIndex(AbstractStoredIndex):
         return Matches(ids, similarities)
 
     def _parameters(self, k: int, effort: Effort) -> Any:  # noqa: ANN401
-        """How to look; kept from one query to the next, since making it takes as long as looking."""
+        """How to look; kept for the next query, since making it takes as long as a look."""
         if effort.allowed is not None or effort.factor != 1:
             return search_parameters(self._index, k, effort)
         kept = self._kept_parameters  # another thread may put others in their place
