@@ -17,7 +17,8 @@ from clipworks.search.index import Allowed
 UNTUNED_NODES = 16  # FAISS's own efSearch: nobody has chosen it, and it finds too little
 _NODES_VISITED = 128  # instead of these
 _CODES_WORTH_SHARING = 30_000  # below, two threads wait for each other longer than they gain
-_PAGE, _DEEP_FACTOR = 10, 2
+_PAGE = 10  # hits, for which a factor of rows to compare again is chosen
+_DEEP_FACTOR = 2  # is enough further down
 _BY_QUERIES, _WITHIN_A_QUERY = 0, 1  # FAISS's parallel_mode
 # An OPQ matrix that was written comes back as a plain one.
 _TRANSFORMS = {"LinearTransform": "OPQ", "OPQMatrix": "OPQ", "PCAMatrix": "PCA"}
@@ -86,7 +87,7 @@ def search_parameters(index: Any, k: int, effort: Effort) -> Any:  # noqa: ANN40
 
 
 def _rows_compared_again(index: Any, k: int) -> int:  # noqa: ANN401
-    """The factor holds for a page of hits; the further down, the less a wrong place matters."""
+    """How many rows a refined index takes a second look at, for k hits."""
     if index.k_factor <= 1:
         return k
     return max(math.ceil(_PAGE * index.k_factor), math.ceil(k * min(index.k_factor, _DEEP_FACTOR)))

@@ -39,7 +39,7 @@ from clipworks.search.faiss_kinds import (
 from clipworks.search.index import DEFAULT_SETTINGS, AbstractStoredIndex, Allowed, Report
 from clipworks.search.index_plan import plan_index
 from clipworks.search.index_settings import IndexSettings
-from clipworks.search.matches import Matches, in_blocks, nearest_among, no_matches
+from clipworks.search.matches import Matches, in_blocks, nearest_among
 from clipworks.search.silent_output import silent_output
 
 # Up to here reading the allowed rows and comparing is faster than a search within them.
@@ -189,8 +189,6 @@ class FaissIndex(AbstractStoredIndex):
             return nearest_among(
                 queries, k, in_blocks(np.flatnonzero(allowed), BLOCK_ROWS, self._rows_at)
             )
-        if allowed is not None and not takes_selectors(self._index):
-            return self._sieve(queries, k, allowed)
         wanted = k if allowed is None else min(k, int(allowed.sum()))
         share = 1.0 if allowed is None else float(allowed.mean())
         found = self._search(queries, k, Effort(1 / share, allowed))
@@ -228,16 +226,6 @@ class FaissIndex(AbstractStoredIndex):
         if self._graph is not None:  # has to visit the more nodes, the fewer of them are allowed
             is_few = is_few or count**2 <= self.size * self._graph.hnsw.efSearch * _NODES_PER_ROW
         return gives_rows(self._index) and (is_few or not takes_selectors(self._index))
-
-    def _sieve(self, queries: Embeddings, k: int, allowed: Allowed) -> Matches:
-        """Rank all rows, and leave out those that are not allowed: the last resort."""
-        found = self._search(queries, self.size, Effort(self.size, None))
-        best = no_matches(len(queries), k)
-        for number, (ids, similarities) in enumerate(zip(*found, strict=True)):
-            places = np.flatnonzero((ids >= 0) & allowed[ids])[:k]
-            best.ids[number, : len(places)] = ids[places]
-            best.similarities[number, : len(places)] = similarities[places]
-        return best
 
     def _rows_at(self, ids: np.ndarray) -> Embeddings:
         if not gives_rows(self._index):
