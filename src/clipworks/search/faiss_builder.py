@@ -130,7 +130,7 @@ def _trained_fast(rows: EmbeddingRows, plan: IndexPlan) -> Any:  # noqa: ANN401
     """Tiny codes of narrowed rows to look through, and codes of whole rows to compare again."""
     dim, measure = rows.embedding_dim, faiss.METRIC_INNER_PRODUCT
     narrow, lists = narrow_dim(dim), min(plan.lists, rows.size)
-    few, sample = rows.sample(_FEW_ROWS), _sample(rows, plan, lists)
+    few = rows.sample(_FEW_ROWS)
     with one_thread():
         narrowing = _trained_narrowing(few, narrow)
     tiny = faiss.IndexIVFPQFastScan(
@@ -138,7 +138,7 @@ def _trained_fast(rows: EmbeddingRows, plan: IndexPlan) -> Any:  # noqa: ANN401
     )
     _set_learning(tiny)
     tiny.nprobe = min(lists, _LISTS_PROBED)
-    learnt = narrowing.apply(np.resize(sample, (max(len(sample), 2**_FAST_CODE_BITS), dim)))
+    learnt = narrowing.apply(_at_least(2**_FAST_CODE_BITS, _sample(rows, plan, lists)))
     tiny.train_q1(len(learnt), faiss.swig_ptr(learnt), False, measure)
     with one_thread():  # what is left is to learn many small codes
         tiny.train(learnt)
@@ -155,10 +155,15 @@ def _trained_narrowing(rows: Embeddings, narrow: int) -> Any:  # noqa: ANN401
     The rows' opposites are learnt too: so the mean is 0, and inner products stay what they are.
     """
     dim = rows.shape[1]
-    enough = np.resize(rows, (max(len(rows), dim), dim))
+    enough = _at_least(dim, rows)
     narrowing = faiss.PCAMatrix(dim, narrow, 0, True)
     narrowing.train(np.concatenate([enough, -enough]))
     return narrowing
+
+
+def _at_least(count: int, rows: Embeddings) -> Embeddings:
+    """The rows again and again, where FAISS refuses to learn from so few."""
+    return rows if len(rows) >= count else np.resize(rows, (count, rows.shape[1]))
 
 
 def _trained_lists(rows: EmbeddingRows, plan: IndexPlan) -> Any:  # noqa: ANN401
