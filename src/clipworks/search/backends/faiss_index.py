@@ -201,7 +201,7 @@ class FaissIndex(AbstractStoredIndex):
 
     def _search(self, queries: Embeddings, k: int, effort: Effort) -> Matches:
         parameters = self._parameters(k, effort)
-        is_lone = len(queries) == 1 and effort.allowed is None and not self._shares_queries
+        is_lone = len(queries) == 1 and not self._shares_queries
         with one_thread() if is_lone else nullcontext():
             similarities, ids = self._index.search(queries, k, params=parameters)
         if self._keeps_distances:  # |a - b|^2 = 2 - 2 ab, of unit rows
