@@ -22,7 +22,7 @@ Kind = Annotated[
     str | None,
     typer.Option(
         envvar="CLIPWORKS_INDEX_KIND",
-        help="flat (exact), hnsw, ivf-sq8, ivf-pq, or auto, the default: by rows and memory.",
+        help="flat (exact), hnsw, ivf-fast, ivf-sq8, ivf-pq or auto, the default.",
         show_default=False,
     ),
 ]

@@ -17,6 +17,8 @@ from clipworks.search.index import Allowed
 UNTUNED_NODES = 16  # FAISS's own efSearch: nobody has chosen it, and it finds too little
 _NODES_VISITED = 128  # instead of these
 _CODES_WORTH_SHARING = 30_000  # below, two threads wait for each other longer than they gain
+_PAGE = 10  # hits, for which a factor of rows to compare again is chosen
+_DEEP_FACTOR = 2  # is enough further down
 _BY_QUERIES, _WITHIN_A_QUERY = 0, 1  # FAISS's parallel_mode
 # An OPQ matrix that was written comes back as a plain one.
 _TRANSFORMS = {"LinearTransform": "OPQ", "OPQMatrix": "OPQ", "PCAMatrix": "PCA"}
@@ -43,7 +45,9 @@ def describe(index: Any) -> str:  # noqa: ANN401
         names = [_TRANSFORMS.get(kind, kind) for kind in kinds]
         return f"{' '.join(names)}, {describe(faiss.downcast_index(index.index))}"
     if isinstance(index, faiss.IndexRefine):
-        return f"{describe(faiss.downcast_index(index.base_index))}, refined"
+        finer = _codes(faiss.downcast_index(index.refine_index)).strip()
+        coarser = describe(faiss.downcast_index(index.base_index))
+        return f"{coarser} + {finer}" if finer else f"{coarser}, refined"
     if isinstance(index, faiss.IndexIDMap):
         return describe(faiss.downcast_index(index.index))
     if isinstance(index, faiss.IndexHNSW):
@@ -64,9 +68,9 @@ def search_parameters(index: Any, k: int, effort: Effort) -> Any:  # noqa: ANN40
         inner = search_parameters(faiss.downcast_index(index.index), k, effort)
         return faiss.SearchParametersPreTransform(index_params=inner) if inner else None
     if isinstance(index, faiss.IndexRefine):
-        base = faiss.downcast_index(index.base_index)
-        inner = search_parameters(base, math.ceil(k * index.k_factor), effort)
-        return faiss.IndexRefineSearchParameters(k_factor=index.k_factor, base_index_params=inner)
+        rows = min(index.ntotal, _rows_compared_again(index, k))
+        inner = search_parameters(faiss.downcast_index(index.base_index), rows, effort)
+        return faiss.IndexRefineSearchParameters(k_factor=rows / k, base_index_params=inner)
     chosen: dict[str, Any] = {}
     if effort.allowed is not None:
         bits = np.packbits(effort.allowed, bitorder="little")
@@ -82,15 +86,25 @@ def search_parameters(index: Any, k: int, effort: Effort) -> Any:  # noqa: ANN40
     return faiss.SearchParameters(**chosen) if chosen else None
 
 
-def share_queries(index: Any) -> None:  # noqa: ANN401
-    """Let all cores work on a single query where it has many lists to look through.
+def _rows_compared_again(index: Any, k: int) -> int:  # noqa: ANN401
+    """How many rows a refined index takes a second look at, for k hits."""
+    if index.k_factor <= 1:
+        return k
+    return max(math.ceil(_PAGE * index.k_factor), math.ceil(k * min(index.k_factor, _DEEP_FACTOR)))
+
+
+def share_queries(index: Any) -> bool:  # noqa: ANN401
+    """Let all cores work on a single query where it has many lists to look through; say whether.
 
     By itself FAISS shares out the queries of a batch, and a lone one has one core.
     """
     lists = faiss.try_extract_index_ivf(index)
-    if lists is not None:
-        codes = lists.nprobe * index.ntotal / max(1, lists.nlist)
-        lists.parallel_mode = _WITHIN_A_QUERY if codes >= _CODES_WORTH_SHARING else _BY_QUERIES
+    if lists is None or isinstance(faiss.downcast_index(lists), faiss.IndexIVFFastScan):
+        return False
+    codes = lists.nprobe * index.ntotal / max(1, lists.nlist)
+    is_shared = codes >= _CODES_WORTH_SHARING
+    lists.parallel_mode = _WITHIN_A_QUERY if is_shared else _BY_QUERIES
+    return is_shared
 
 
 def takes_selectors(index: Any) -> bool:  # noqa: ANN401
@@ -99,13 +113,15 @@ def takes_selectors(index: Any) -> bool:  # noqa: ANN401
         return takes_selectors(faiss.downcast_index(index.index))
     if isinstance(index, faiss.IndexRefine):
         return takes_selectors(faiss.downcast_index(index.base_index))
-    if isinstance(index, faiss.IndexIVF):
-        return not isinstance(index, faiss.IndexIVFFastScan)
-    return isinstance(index, faiss.IndexHNSW | faiss.IndexFlat | faiss.IndexScalarQuantizer)
+    return isinstance(
+        index, faiss.IndexIVF | faiss.IndexHNSW | faiss.IndexFlat | faiss.IndexScalarQuantizer
+    )
 
 
 def gives_rows(index: Any) -> bool:  # noqa: ANN401
     """Whether rows can be had back: FAISS 1.15 dies of it in packed lists that were read."""
+    if isinstance(index, faiss.IndexRefine):
+        return gives_rows(faiss.downcast_index(index.refine_index))
     lists = faiss.try_extract_index_ivf(index)
     return lists is None or not isinstance(faiss.downcast_index(lists), faiss.IndexIVFFastScan)
 
@@ -119,6 +135,8 @@ def find_rows(index: Any) -> np.ndarray:  # noqa: ANN401
     """Make rows findable by their ids; where these are not their places, return the places."""
     if isinstance(index, faiss.IndexIDMap):
         return np.argsort(faiss.vector_to_array(index.id_map), kind="stable")
+    if isinstance(index, faiss.IndexRefine):
+        return find_rows(faiss.downcast_index(index.refine_index))
     lists = faiss.try_extract_index_ivf(index)
     if lists is not None:
         lists.make_direct_map()
@@ -133,7 +151,28 @@ def without_rows(index: Any, kept: Allowed) -> Any:  # noqa: ANN401
         return index
     if type(index) in (faiss.IndexIVFFlat, faiss.IndexIVFScalarQuantizer, faiss.IndexIVFPQ):
         return _lists_without(index, kept)
+    if isinstance(index, faiss.IndexRefine):
+        parts = [faiss.downcast_index(part) for part in (index.base_index, index.refine_index)]
+        index.ntotal = int(kept.sum())
+        return None if any(without_rows(part, kept) is None for part in parts) else index
+    if isinstance(index, faiss.IndexPreTransform):
+        index.ntotal = int(kept.sum())
+        return index if without_rows(faiss.downcast_index(index.index), kept) else None
+    if isinstance(index, faiss.IndexIVFPQFastScan):
+        return _packed_lists_without(index, kept)
     return None
+
+
+def _packed_lists_without(index: Any, kept: Allowed) -> Any:  # noqa: ANN401
+    bits = np.packbits(~kept, bitorder="little")
+    index.remove_ids(faiss.IDSelectorBitmap(bits))
+    new_ids = np.cumsum(kept) - 1
+    for number in range(index.nlist):
+        size = index.invlists.list_size(number)
+        if size:
+            ids = faiss.rev_swig_ptr(index.invlists.get_ids(number), size)
+            ids[:] = new_ids[ids]
+    return index
 
 
 def _lists_without(index: Any, kept: Allowed) -> Any:  # noqa: ANN401

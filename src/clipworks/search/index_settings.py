@@ -10,7 +10,7 @@ from pathlib import Path
 from clipworks.errors import SettingsError
 
 AUTO = "auto"
-KINDS = ("flat", "hnsw", "ivf-sq8", "ivf-pq")
+KINDS = ("flat", "hnsw", "ivf-fast", "ivf-sq8", "ivf-pq")
 _UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([KMGT]?)(I?)B?", re.IGNORECASE)
 

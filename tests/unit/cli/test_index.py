@@ -44,7 +44,7 @@ def test_the_kind_and_the_recall_are_the_users(folder):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--kind", "tree"], "expected auto, flat, hnsw, ivf-sq8 or ivf-pq"),
+        (["--kind", "tree"], "expected auto, flat, hnsw, ivf-fast, ivf-sq8 or ivf-pq"),
         (["--recall", "95"], "expected a share above 0 and at most 1"),
         (["--memory", "plenty"], "expected a size such as 6GB"),
         (["--backend", "none"], "unknown index backend"),

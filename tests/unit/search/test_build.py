@@ -182,7 +182,7 @@ def test_an_index_that_is_a_folder_is_left_alone(folder):
         build_index(folder)
 
 
-@pytest.mark.parametrize("kind", ["flat", "hnsw", "ivf-sq8", "ivf-pq"])
+@pytest.mark.parametrize("kind", ["flat", "hnsw", "ivf-fast", "ivf-sq8", "ivf-pq"])
 def test_an_index_gives_back_its_rows_as_clip_retrieval_asks_for_them(tmp_path, kind):
     rows = np.random.default_rng(0).standard_normal((200, DIM))
     rows /= np.linalg.norm(rows, axis=1, keepdims=True)

@@ -18,7 +18,7 @@ from clipworks.search.index_folder import open_index
 from clipworks.search.index_settings import IndexSettings
 from tests.support.colours import DIM, colour_folder, write_embedding_folder
 
-KINDS = ["flat", "hnsw", "ivf-sq8", "ivf-pq"]
+KINDS = ["flat", "hnsw", "ivf-fast", "ivf-sq8", "ivf-pq"]
 
 
 def order(kind="auto", backend="faiss", **settings):
@@ -170,7 +170,7 @@ def test_an_index_that_is_outgrown_is_built_anew(tmp_path, monkeypatch):
     make = Samples()
     folder, other = make.folder(tmp_path / "out", 40), make.folder(tmp_path / "other", 30)
     assert build_index(folder, order()).kinds == {"image": "flat fp16"}
-    assert add_folder(folder, other, order()).kinds == {"image": "IVF4 SQ8"}
+    assert add_folder(folder, other, order()).kinds == {"image": f"PCA, IVF4 PQ{DIM} + SQ8"}
 
 
 @pytest.mark.parametrize("indexed", [True, False])
@@ -277,7 +277,7 @@ def test_a_full_disk_leaves_the_folder_as_it_was(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("seed", range(4))
-@pytest.mark.parametrize("kind", ["flat", "ivf-sq8"])
+@pytest.mark.parametrize("kind", ["flat", "ivf-fast", "ivf-sq8"])
 def test_any_sequence_of_changes_keeps_rows_and_metadata_in_step(tmp_path, seed, kind):
     random, make = np.random.default_rng(seed), Samples(seed)
     folder = make.folder(tmp_path / "out", 5, 8)

@@ -75,7 +75,7 @@ def test_texts_of_the_folder_come_before_everyday_ones(images, tmp_path):
     assert len(draw_queries(Contents(image=images), "image", None)) == 1
 
 
-@pytest.mark.parametrize("kind", ["ivf-sq8", "hnsw", "ivf-pq"])
+@pytest.mark.parametrize("kind", ["ivf-fast", "ivf-sq8", "hnsw", "ivf-pq"])
 @pytest.mark.parametrize("target", [0.8, 0.97])
 def test_an_index_is_tuned_to_what_is_asked_for_and_no_more(trial, images, kind, target):
     index = FaissIndex.build(images, IndexSettings(kind=kind))
@@ -84,7 +84,7 @@ def test_an_index_is_tuned_to_what_is_asked_for_and_no_more(trial, images, kind,
     measures = measure(answering, trial, tuned)
     assert measures.reaches_target
     assert min(each.recall_at_10 for each in measures.queries.values()) >= target
-    if kind == "ivf-sq8":
+    if kind in ("ivf-fast", "ivf-sq8"):
         assert tuned.effort < index.max_effort
     if kind == "ivf-pq":
         assert tuned.refinement > 1  # four codes a row are not enough

@@ -28,7 +28,7 @@ def everything(index, query, allowed=None):
     )
 
 
-@pytest.fixture(params=["exact", "flat", "hnsw", "ivf-sq8"])
+@pytest.fixture(params=["exact", "flat", "hnsw", "ivf-fast", "ivf-sq8"])
 def backend(request, monkeypatch):
     monkeypatch.setattr(ranking, "FIRST_DEPTH", 8)
     return request.param

@@ -17,7 +17,7 @@ from clipworks.arrays import Embeddings
 from clipworks.errors import FolderError
 from clipworks.files import atomic_path, temporary_name
 from clipworks.search.embedding_rows import BLOCK_ROWS, EmbeddingRows
-from clipworks.search.faiss_binding import faiss
+from clipworks.search.faiss_binding import faiss, one_thread
 from clipworks.search.faiss_builder import (
     POPULATED,
     add_rows,
@@ -39,7 +39,7 @@ from clipworks.search.faiss_kinds import (
 from clipworks.search.index import DEFAULT_SETTINGS, AbstractStoredIndex, Allowed, Report
 from clipworks.search.index_plan import plan_index
 from clipworks.search.index_settings import IndexSettings
-from clipworks.search.matches import Matches, in_blocks, nearest_among, no_matches
+from clipworks.search.matches import Matches, in_blocks, nearest_among
 from clipworks.search.silent_output import silent_output
 
 # Up to here reading the allowed rows and comparing is faster than a search within them.
@@ -72,7 +72,8 @@ class FaissIndex(AbstractStoredIndex):
         self._keeps_distances = keeps_distances(index)
         self._finding_rows = Lock()
         self._places: np.ndarray | None = None
-        share_queries(index)
+        self._shares_queries = share_queries(index)
+        self._kept_parameters: tuple[int, Any] | None = None
 
     @property
     def kind(self) -> str:
@@ -157,7 +158,8 @@ class FaissIndex(AbstractStoredIndex):
             lists.nprobe = effort
         elif graph is not None:
             graph.hnsw.efSearch = effort + (effort == UNTUNED_NODES)
-        share_queries(self._index)
+        self._shares_queries = share_queries(self._index)
+        self._kept_parameters = None
 
     def grown(self, rows: EmbeddingRows) -> Self | None:
         """A copy with further rows; None where its lists lie on disk, or would be lopsided."""
@@ -187,24 +189,36 @@ class FaissIndex(AbstractStoredIndex):
             return nearest_among(
                 queries, k, in_blocks(np.flatnonzero(allowed), BLOCK_ROWS, self._rows_at)
             )
-        if allowed is not None and not takes_selectors(self._index):
-            return self._sieve(queries, k, allowed)
         wanted = k if allowed is None else min(k, int(allowed.sum()))
         share = 1.0 if allowed is None else float(allowed.mean())
         found = self._search(queries, k, Effort(1 / share, allowed))
         # Of some queries fewer rows lay where an approximate search looked: it looks everywhere.
-        short = np.flatnonzero((found.ids[:, :wanted] < 0).any(axis=1))
+        short = np.flatnonzero(found.ids[:, wanted - 1] < 0)
         if len(short):
             again = self._search(queries[short], k, Effort(self.size, allowed))
             found.ids[short], found.similarities[short] = again
         return found
 
     def _search(self, queries: Embeddings, k: int, effort: Effort) -> Matches:
-        parameters = search_parameters(self._index, k, effort)
-        similarities, ids = self._index.search(queries, k, params=parameters)
+        parameters = self._parameters(k, effort)
+        is_lone = len(queries) == 1 and not self._shares_queries
+        with one_thread() if is_lone else nullcontext():
+            similarities, ids = self._index.search(queries, k, params=parameters)
         if self._keeps_distances:  # |a - b|^2 = 2 - 2 ab, of unit rows
             similarities = 1 - similarities / 2
-        return Matches(ids, np.where(ids < 0, np.float32(-np.inf), similarities))
+        missing = ids < 0
+        if missing.any():
+            similarities[missing] = -np.inf
+        return Matches(ids, similarities)
+
+    def _parameters(self, k: int, effort: Effort) -> Any:  # noqa: ANN401
+        """How to look; kept for the next query, since making it takes as long as a look."""
+        if effort.allowed is not None or effort.factor != 1:
+            return search_parameters(self._index, k, effort)
+        kept = self._kept_parameters  # another thread may put others in their place
+        if kept is None or kept[0] != k:
+            kept = self._kept_parameters = (k, search_parameters(self._index, k, effort))
+        return kept[1]
 
     def _is_better_compared(self, allowed: Allowed) -> bool:
         count = int(allowed.sum())
@@ -212,16 +226,6 @@ class FaissIndex(AbstractStoredIndex):
         if self._graph is not None:  # has to visit the more nodes, the fewer of them are allowed
             is_few = is_few or count**2 <= self.size * self._graph.hnsw.efSearch * _NODES_PER_ROW
         return gives_rows(self._index) and (is_few or not takes_selectors(self._index))
-
-    def _sieve(self, queries: Embeddings, k: int, allowed: Allowed) -> Matches:
-        """Rank all rows, and leave out those that are not allowed: the last resort."""
-        found = self._search(queries, self.size, Effort(self.size, None))
-        best = no_matches(len(queries), k)
-        for number, (ids, similarities) in enumerate(zip(*found, strict=True)):
-            places = np.flatnonzero((ids >= 0) & allowed[ids])[:k]
-            best.ids[number, : len(places)] = ids[places]
-            best.similarities[number, : len(places)] = similarities[places]
-        return best
 
     def _rows_at(self, ids: np.ndarray) -> Embeddings:
         if not gives_rows(self._index):
