@@ -11,8 +11,8 @@ GB = 10**9
     ("rows", "memory", "kind", "on_disk"),
     [
         (1, GB, "flat", False),
-        (5_000, GB, "flat", False),
-        (5_001, GB, "ivf-fast", False),
+        (20_000, GB, "flat", False),
+        (20_001, GB, "ivf-fast", False),
         (1_000_000, 6 * GB, "ivf-fast", False),
         (1_000_000, 500_000_000, "ivf-pq", False),
         (10_000_000, 6 * GB, "ivf-pq", False),
