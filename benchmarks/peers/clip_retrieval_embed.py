@@ -69,7 +69,7 @@ def parse_options() -> argparse.Namespace:
     parser.add_argument("--architecture", default="ViT-B-32")
     parser.add_argument("--bundle", type=Path, required=True, help="of the same checkpoint")
     parser.add_argument("--pictures", type=Path, required=True)
-    parser.add_argument("--batch-size", type=int, default=32)
+    parser.add_argument("--batch-size", type=int, default=0, help="0 for our default")
     parser.add_argument("--peer-batch-size", type=int, default=32)
     parser.add_argument("--peer-workers", type=int, default=2, help="processes that decode")
     parser.add_argument("--ours", default="", help="further options of clipworks embed")
