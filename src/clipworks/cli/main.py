@@ -28,7 +28,7 @@ from clipworks.cli.verify import verify
 from clipworks.errors import ClipworksError
 
 _OBJECTS_BETWEEN_COLLECTIONS = 50_000
-"""At Python's own 700 (2,000 in newer ones), the imports of a start set off hundreds of collections
+"""At Python's own 700 (2,000 in newer ones), the imports of a start set off many collections
 that find nothing."""
 
 app = typer.Typer(
