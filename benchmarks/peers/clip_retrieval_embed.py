@@ -2,7 +2,8 @@ r"""`clipworks embed` and `clip-retrieval inference`, in turns, on the same pict
 
 Both run as commands, cold, each into an empty folder. "command" is the time of the whole command;
 "embedding" is what the command itself says of the time from its first picture to its last, without
-imports and the loading of the model. Last, the two folders' embeddings are compared.
+imports and the loading of the model; "processor" is the command's time on all cores, which other
+programs on the machine disturb least. Last, the two folders' embeddings are compared.
 
     python3 -m venv peer && peer/bin/pip install clip-retrieval==2.45.0 "setuptools<70"
     clipworks convert WEIGHTS --out BUNDLE
@@ -14,6 +15,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import resource
 import shlex
 import statistics
 import subprocess
@@ -34,6 +36,7 @@ class Run:
     """One command's times, in seconds, and its pictures."""
 
     command_s: float
+    processor_s: float
     embedding_s: float
     images: int
 
@@ -44,7 +47,7 @@ def main() -> None:
     runs: dict[str, list[Run]] = {"clipworks": [], "clip-retrieval": []}
     with tempfile.TemporaryDirectory() as scratch:
         ours, theirs = Path(scratch) / "ours", Path(scratch) / "theirs"
-        print("round  program         command s  embedding s  images/s of the command")
+        print("round  program         command s  processor s  embedding s  images/s of the command")
         for number in range(1, options.rounds + 1):
             for program, out, arguments in (
                 ("clipworks", ours / str(number), our_command(options)),
@@ -53,7 +56,8 @@ def main() -> None:
                 run = time_command([*arguments, str(out)], out)
                 runs[program].append(run)
                 print(
-                    f"{number:5}  {program:14} {run.command_s:10.1f} {run.embedding_s:12.1f} "
+                    f"{number:5}  {program:14} {run.command_s:10.1f} {run.processor_s:12.1f} "
+                    f"{run.embedding_s:12.1f} "
                     f"{run.images / run.command_s:24.1f}",
                     flush=True,
                 )
@@ -69,7 +73,7 @@ def parse_options() -> argparse.Namespace:
     parser.add_argument("--architecture", default="ViT-B-32")
     parser.add_argument("--bundle", type=Path, required=True, help="of the same checkpoint")
     parser.add_argument("--pictures", type=Path, required=True)
-    parser.add_argument("--batch-size", type=int, default=32)
+    parser.add_argument("--batch-size", type=int, default=0, help="0 for our default")
     parser.add_argument("--peer-batch-size", type=int, default=32)
     parser.add_argument("--peer-workers", type=int, default=2, help="processes that decode")
     parser.add_argument("--ours", default="", help="further options of clipworks embed")
@@ -99,13 +103,20 @@ def their_command(options: argparse.Namespace) -> list[str]:
 
 def time_command(command: list[str], out: Path) -> Run:
     """Run a command that writes an embedding folder."""
-    begin = time.perf_counter()
+    begin, spent = time.perf_counter(), children_s()
     subprocess.run(command, check=True, capture_output=True)
-    command_s = time.perf_counter() - begin
+    command_s, processor_s = time.perf_counter() - begin, children_s() - spent
     records = [json.loads(path.read_text()) for path in (out / "stats").glob("*.json")]
     # Both add up start and end times over batches or partitions; durations are what they share.
     embedding_s = sum(record["total_duration"] for record in records)
-    return Run(command_s, embedding_s, sum(record["sample_count"] for record in records))
+    images = sum(record["sample_count"] for record in records)
+    return Run(command_s, processor_s, embedding_s, images)
+
+
+def children_s() -> float:
+    """Processor time of all commands so far, their own processes included."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def compare(ours: Path, theirs: Path) -> tuple[float, int]:
@@ -130,6 +141,10 @@ def summarize(runs: dict[str, list[Run]], difference: tuple[float, int]) -> None
     medians = {
         program: statistics.median(run.command_s for run in done) for program, done in runs.items()
     }
+    processor = {
+        program: statistics.median(run.processor_s for run in done)
+        for program, done in runs.items()
+    }
     embedding = {
         program: statistics.median(run.images / run.embedding_s for run in done)
         for program, done in runs.items()
@@ -137,6 +152,7 @@ def summarize(runs: dict[str, list[Run]], difference: tuple[float, int]) -> None
     ours, theirs = medians["clipworks"], medians["clip-retrieval"]
     print(
         f"clipworks takes {ours:.1f} s, clip-retrieval {theirs:.1f} s: {theirs / ours:.2f} times\n"
+        f"of the processor: {processor['clipworks']:.1f} and {processor['clip-retrieval']:.1f} s\n"
         f"while embedding: {embedding['clipworks']:.1f} and "
         f"{embedding['clip-retrieval']:.1f} images/s\n"
         f"lowest cosine of {difference[1]} pictures' two embeddings: {difference[0]:.6f}"

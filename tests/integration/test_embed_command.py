@@ -70,7 +70,7 @@ def test_refusals_name_both_sides(pictures, tmp_path, tiny_bundle_folder):
     seal_bundle(other, replace(card, name="other", image=replace(card.image, resize="squash")))
     with pytest.raises(ModelMismatchError, match=r"begun with the model tiny .*, not other "):
         run(embed, pictures, "--out", out, "--model", other)
-    with pytest.raises(SettingsError, match="begun with batch_size 32, not 16"):
+    with pytest.raises(SettingsError, match="begun with batch_size 8, not 16"):
         run(embed, pictures, "--out", out, "--model", tiny_bundle_folder, "--batch-size", 16)
     with pytest.raises(FolderError, match="nowhere is not there"):
         run(embed, tmp_path / "nowhere", "--out", out, "--model", tiny_bundle_folder)

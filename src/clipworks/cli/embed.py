@@ -67,7 +67,7 @@ def embed(
     caption_column: CaptionColumn = None,
     null: Null = False,
     url_timeout: UrlTimeout = 20.0,
-    batch_size: BatchSize = 32,
+    batch_size: BatchSize = 0,
     partition_size: PartitionSize = 2048,
     workers: Workers = 0,
     decoders: Decoders = None,
@@ -148,15 +148,19 @@ def _run(
     from clipworks.embed.executors.executor import EXECUTORS
     from clipworks.embed.job import open_job
     from clipworks.embed.outcome import sum_up
+    from clipworks.encoders.batch_sizes import best_batch_size
     from clipworks.encoders.computed_precision import card_at
 
     EXECUTORS.load(share.executor)  # a name that there is not is told before any work
     source = open_source(typed, reading, say=_say)
     bundle = pull_model(model)
     card = card_at(bundle.card, how.precision)
-    with open_job(source, out, card, settings, shard=share.shard) as job:
+    best = best_batch_size(how.device)
+    with open_job(source, out, card, settings, shard=share.shard, best_batch_size=best) as job:
         if not job.pending:
             return sum_up(job)
+        if source.has_images and not settings.batch_size:
+            _say(f"batches of {job.settings.batch_size} (--batch-size)")
         if settings.dim:
             typer.echo(_DIM_WARNING, err=True)
         how = settle_backend(bundle, how)

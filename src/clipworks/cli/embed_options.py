@@ -85,9 +85,10 @@ Out = Annotated[
 BatchSize = Annotated[
     int,
     typer.Option(
-        min=1,
+        min=0,
         envvar="CLIPWORKS_BATCH_SIZE",
-        help="Pictures in one forward pass; a GPU likes 128 and more.",
+        help="Pictures in one forward pass; 0 for as many as the folder was begun with, or 8 on a "
+        "CPU and 32 elsewhere. A GPU likes 128 and more.",
         rich_help_panel=_SHARING,
     ),
 ]

@@ -15,7 +15,8 @@ class EmbedSettings:
     """How the work is cut up and shared out, and what is kept of it.
 
     Attributes:
-        batch_size: pictures in one forward pass; 32 is best on a CPU, a GPU likes 128 and more.
+        batch_size: pictures in one forward pass; 0 for as many as the folder was begun with, or as
+            are best on the model's device (`open_job` fills it in). A GPU likes 128 and more.
         partition_size: samples in one partition, which is what a kill may lose.
         num_workers: threads, each of which carries one batch from disk to rows; 0 for one a core,
             or for as many as `num_decoders` keep busy.
@@ -27,7 +28,7 @@ class EmbedSettings:
         dim: how many of a row's numbers are kept; 0 for all.
     """
 
-    batch_size: int = 32
+    batch_size: int = 0
     partition_size: int = 2048
     num_workers: int = 0
     num_encoding: int = 0
@@ -37,8 +38,8 @@ class EmbedSettings:
     dim: int = 0
 
     def __post_init__(self) -> None:
-        least = {"batch_size": 1, "partition_size": 1}
-        least |= dict.fromkeys(("num_workers", "num_encoding", "num_decoders", "dim"), 0)
+        counts = ("batch_size", "num_workers", "num_encoding", "num_decoders", "dim")
+        least = {**dict.fromkeys(counts, 0), "partition_size": 1}
         for name, lowest in least.items():
             if getattr(self, name) < lowest:
                 raise SettingsError(f"{name} {getattr(self, name)}: expected {lowest} or more")

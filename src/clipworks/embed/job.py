@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from clipworks.data.embedding_folder import (
@@ -30,6 +30,7 @@ from clipworks.data.shard import Shard
 from clipworks.data.sources.source import AbstractSource
 from clipworks.data.stored_rows import check_width
 from clipworks.embed.embed_settings import EmbedSettings
+from clipworks.encoders.batch_sizes import ON_CPU
 from clipworks.encoders.bundle import BundleCard
 from clipworks.errors import FolderError, ModelMismatchError, SettingsError
 from clipworks.files import explaining_writes, find_partial_files
@@ -48,7 +49,7 @@ class EmbedJob:
         folder: is written.
         source: is read.
         manifest: says what was agreed.
-        settings: of this run.
+        settings: of this run, the size of its batches filled in.
         pending: numbers of the partitions that are still to be made, by this run.
         shard: this run's share; None where it makes all.
     """
@@ -69,10 +70,19 @@ def open_job(
     settings: EmbedSettings,
     *,
     shard: Shard | None = None,
+    best_batch_size: int = ON_CPU,
 ) -> Iterator[EmbedJob]:
     """Begin a folder, or go on with it; nobody else can until the block ends, but other shards.
 
     The model itself is not needed yet, only its card.
+
+    Args:
+        source: is read.
+        folder: is written.
+        card: the model's.
+        settings: of this run.
+        shard: this run's share; None where it makes all.
+        best_batch_size: of a new folder, where the settings leave it open.
 
     Raises:
         FolderError: the folder is in use, damaged, another program's, or cannot be written.
@@ -84,7 +94,7 @@ def open_job(
             folder.mkdir(parents=True, exist_ok=True)
             held.enter_context(hold_folder(folder, shard))
             with wait_for_turn(folder):
-                manifest = _agree(folder, source, card, settings)
+                settings, manifest = _agree(folder, source, card, settings, best_batch_size)
             _sweep(folder, shard)
         pending = missing_partitions(folder, manifest)
         if shard:
@@ -100,11 +110,29 @@ def explaining_storage(folder: Path) -> AbstractContextManager[None]:
 
 
 def _agree(
-    folder: Path, source: AbstractSource, card: BundleCard, settings: EmbedSettings
-) -> Manifest:
+    folder: Path,
+    source: AbstractSource,
+    card: BundleCard,
+    settings: EmbedSettings,
+    best_batch_size: int,
+) -> tuple[EmbedSettings, Manifest]:
     manifest = read_manifest(folder)
+    if not settings.batch_size:
+        begun = manifest.settings.get("batch_size") if manifest else None
+        settings = replace(settings, batch_size=begun or best_batch_size)
     if manifest is None:
-        return _begin(folder, source, card, settings)
+        return settings, _begin(folder, source, card, settings)
+    _check_the_same(folder, source, card, settings, manifest)
+    return settings, manifest
+
+
+def _check_the_same(
+    folder: Path,
+    source: AbstractSource,
+    card: BundleCard,
+    settings: EmbedSettings,
+    manifest: Manifest,
+) -> None:
     if manifest.fingerprint != card.fingerprint:
         raise ModelMismatchError(
             f"{folder} was begun with the model {manifest.model} ({manifest.fingerprint}), not "
@@ -126,7 +154,6 @@ def _agree(
             f"{source.description} has changed since {folder} was begun{_counts(manifest, source)}"
             ": embed it into another folder"
         )
-    return manifest
 
 
 def _counts(manifest: Manifest, source: AbstractSource) -> str:

@@ -75,7 +75,8 @@ def embed_folder(
     settings = settings or EmbedSettings()
     if not isinstance(source, AbstractSource):
         source = open_source([source], SourceOptions(settings.partition_size))
-    with open_job(source, folder, embedder.card, settings) as job:
+    best = embedder.batch_size
+    with open_job(source, folder, embedder.card, settings, best_batch_size=best) as job:
         return run_job(job, embedder, report=report)
 
 

@@ -13,6 +13,7 @@ import numpy as np
 from clipworks.arrays import Embeddings, Pixels
 from clipworks.data.partitions import split_batches
 from clipworks.data.stored_rows import check_width
+from clipworks.encoders.batch_sizes import ON_CPU
 from clipworks.encoders.bundle import BundleCard
 from clipworks.encoders.encoder import AbstractEncoder
 from clipworks.encoders.shortened_encoder import ShortenedEncoder
@@ -36,6 +37,7 @@ class Embedder:
         card: what the model is and what it expects.
         tokenizer: of the text tower.
         num_workers: threads that decode and resize pictures (Pillow lets go of the lock).
+        batch_size: pictures in one forward pass where nobody says.
     """
 
     def __init__(
@@ -45,11 +47,13 @@ class Embedder:
         tokenizer: TextTokenizer,
         *,
         num_workers: int = 2,
+        batch_size: int = ON_CPU,
     ) -> None:
         self.encoder = encoder
         self.card = card
         self.tokenizer = tokenizer
         self.transform = ImageTransform(card.image)
+        self.batch_size = batch_size
         self._num_workers = num_workers
 
     @property
@@ -75,7 +79,13 @@ class Embedder:
             return self
         card = replace(self.card, embedding_dim=width)
         encoder = ShortenedEncoder(self.encoder, width)
-        return Embedder(encoder, card, self.tokenizer, num_workers=self._num_workers)
+        return Embedder(
+            encoder,
+            card,
+            self.tokenizer,
+            num_workers=self._num_workers,
+            batch_size=self.batch_size,
+        )
 
     def warm_up(self) -> None:
         """Run the picture tower on one blank, so that the first picture need not wait for it.
@@ -86,8 +96,12 @@ class Embedder:
         spec = self.card.image
         self.encoder.encode_images(np.zeros((1, 3, spec.height, spec.width), np.float32))
 
-    def embed_images(self, images: Sequence[ImageLike], *, batch_size: int = 32) -> Embeddings:
+    def embed_images(self, images: Sequence[ImageLike], *, batch_size: int = 0) -> Embeddings:
         """Embed pictures: paths, encoded bytes or Pillow images.
+
+        Args:
+            images: to embed.
+            batch_size: pictures in one forward pass; 0 for the embedder's own.
 
         Returns:
             Unit rows [image dim], in the order given.
@@ -100,7 +114,7 @@ class Embedder:
             pixels = threads.map(self.read_pixels, sources)
             parts = [
                 self.encoder.encode_images(np.stack(batch))
-                for batch in split_batches(pixels, batch_size)
+                for batch in split_batches(pixels, batch_size or self.batch_size)
             ]
         return self._concatenate(parts)
 

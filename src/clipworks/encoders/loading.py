@@ -9,6 +9,7 @@ import numpy as np
 
 from clipworks.encoders.backend_choice import AUTO, choose_backend
 from clipworks.encoders.backend_table import ALWAYS_THERE, BACKENDS
+from clipworks.encoders.batch_sizes import best_batch_size
 from clipworks.encoders.bundle import Bundle, is_bundle, read_bundle
 from clipworks.encoders.bundle_store import find_stored, list_stored
 from clipworks.encoders.catalog import CatalogEntry, find_entry, is_architecture, unknown_model
@@ -60,7 +61,8 @@ def load(
         bundle, device=device, precision=precision, num_threads=num_threads
     )
     card = card_at(bundle.card, precision)
-    return Embedder(encoder, card, TextTokenizer(bundle.tokenizer, card.text))
+    tokenizer = TextTokenizer(bundle.tokenizer, card.text)
+    return Embedder(encoder, card, tokenizer, batch_size=best_batch_size(device))
 
 
 def find_bundle(model: str | Path) -> Bundle:

@@ -5,6 +5,7 @@ Pictures come from strangers: whatever a file holds, the answer is a picture or 
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from io import BytesIO
@@ -78,7 +79,11 @@ def read_picture_file(path: Path | str) -> bytes:
     label = _label(path)
     with _open_stream(path, label) as stream:
         try:
-            content = stream.read(MAX_FILE_BYTES + 1)
+            # Room for what is asked for is made first, so not the limit but what is there.
+            there = os.fstat(stream.fileno()).st_size
+            content = stream.read(min(there, MAX_FILE_BYTES) + 1)
+            if len(content) > there:  # a file that grows, or does not tell its size
+                content += stream.read(MAX_FILE_BYTES + 1 - len(content))
         except OSError as error:
             raise InvalidImageError(label, f"cannot be read: {error.strerror}") from error
     if len(content) > MAX_FILE_BYTES:

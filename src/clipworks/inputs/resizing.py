@@ -19,6 +19,7 @@ _FILTERS = {
     "bicubic": Resampling.BICUBIC,
     "lanczos": Resampling.LANCZOS,
 }
+_PLAIN_MODES = frozenset({"L", "RGB", "CMYK", "YCbCr"})
 _WIDEST_SUPPORT = 3  # lanczos looks at three source pixels on either side
 
 MAX_RESIZED_PIXELS = 2**24
@@ -35,6 +36,8 @@ def fit(image: Image.Image, spec: ImageSpec) -> Image.Image:
     size = resized_size(image.size, spec)
     if size[0] * size[1] > MAX_RESIZED_PIXELS and spec.resize == "shortest":
         return _resize_centre(image, size, spec)
+    if _goes_in_passes(image, size, spec):
+        return _resize_in_passes(image, size, spec)
     resized = image.resize(size, _FILTERS[spec.interpolation])
     if spec.resize == "longest":
         return _pad(resized, target, spec.fill)
@@ -81,6 +84,42 @@ def _pad(image: Image.Image, target: tuple[int, int], fill: int) -> Image.Image:
         padded.putpalette(image.getpalette() or [])
     padded.paste(image, ((target[0] - image.width) // 2, (target[1] - image.height) // 2))
     return padded
+
+
+def _goes_in_passes(image: Image.Image, size: tuple[int, int], spec: ImageSpec) -> bool:
+    """Whether Pillow would resize first across and then down, with nothing before or between.
+
+    Other modes are converted for the while, `nearest` has no passes, and what shrinks more than
+    twice as much in height as in width, newer Pillows resize down first.
+    """
+    across, down = (have - want for have, want in zip(image.size, size, strict=True))
+    return (
+        spec.resize == "shortest"
+        and size != (spec.width, spec.height)
+        and spec.interpolation != "nearest"
+        and image.mode in _PLAIN_MODES
+        and down <= max(0, 2 * across)
+    )
+
+
+def _resize_in_passes(image: Image.Image, size: tuple[int, int], spec: ImageSpec) -> Image.Image:
+    """What `_crop_centre(image.resize(size), ...)` gives, to the last bit, for less.
+
+    Pillow's own two passes: the one across sees only the rows that the crop depends on, and the
+    one down only the columns that the crop keeps.
+    """
+    resampling = _FILTERS[spec.interpolation]
+    axes = zip(image.size, size, (spec.width, spec.height), strict=True)
+    _, (top, bottom, _, _) = (_source_span(*axis, rounding=spec.crop_rounding) for axis in axes)
+    rows = image if bottom - top == image.height else image.crop((0, top, image.width, bottom))
+    wide = rows.resize((size[0], rows.height), resampling)
+    part = _crop_centre(wide, (spec.width, rows.height), spec.crop_rounding)
+    if part.height != image.height:  # from how many rows there are follows what each weighs
+        column = Image.new(image.mode, (spec.width, image.height))
+        column.paste(part, (0, top))
+        part = column
+    resized = part.resize((spec.width, size[1]), resampling)
+    return _crop_centre(resized, (spec.width, spec.height), spec.crop_rounding)
 
 
 def _resize_centre(image: Image.Image, size: tuple[int, int], spec: ImageSpec) -> Image.Image:

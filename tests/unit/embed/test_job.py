@@ -51,6 +51,20 @@ def test_other_numbers_of_workers_are_no_other_settings(pictures, tmp_path):
     begin(pictures, tmp_path / "out", num_workers=3, num_encoding=1)
 
 
+def test_an_open_batch_size_is_the_best_one_or_the_one_that_the_folder_was_begun_with(
+    pictures, tmp_path
+):
+    source, settings = FolderSource(pictures, partition_size=2), EmbedSettings(partition_size=2)
+    for folder, best, expected in (("a", 5, 5), ("a", 7, 5), ("b", 7, 7)):
+        with open_job(
+            source, tmp_path / folder, colour_card(), settings, best_batch_size=best
+        ) as job:
+            assert job.settings.batch_size == expected
+            assert job.manifest.settings["batch_size"] == expected
+    with pytest.raises(SettingsError, match="begun with batch_size 5, not 2"):
+        begin(pictures, tmp_path / "a")
+
+
 def test_another_model_is_refused_and_both_are_named(pictures, tmp_path):
     begin(pictures, tmp_path / "out")
     other = colour_card(name="shapes", fingerprint="5a5a")
@@ -157,7 +171,7 @@ def test_heic_pictures_want_their_library_before_any_work(pictures, tmp_path, mo
 
 
 @pytest.mark.parametrize(
-    "settings", [{"batch_size": 0}, {"partition_size": 0}, {"num_workers": -1}]
+    "settings", [{"batch_size": -1}, {"partition_size": 0}, {"num_workers": -1}]
 )
 def test_settings_that_make_no_sense_are_refused(settings):
     with pytest.raises(SettingsError, match=f"{next(iter(settings))} "):

@@ -38,6 +38,21 @@ def test_nothing_gives_no_rows(embedder):
     assert embedder.embed_texts([]).shape == (0, 24)
 
 
+@pytest.mark.parametrize(("batch_size", "passes"), [(0, [8, 3]), (11, [11]), (5, [5, 5, 1])])
+def test_batches_are_as_long_as_is_said_or_as_the_embedder_has_them(
+    embedder, batch_size, passes, monkeypatch
+):
+    lengths, encode = [], embedder.encoder.encode_images
+
+    def spy(pixels):
+        lengths.append(len(pixels))
+        return encode(pixels)
+
+    monkeypatch.setattr(embedder.encoder, "encode_images", spy)
+    embedder.embed_images([Image.new("RGB", (8, 8))] * 11, batch_size=batch_size)
+    assert lengths == passes
+
+
 def test_a_broken_picture_is_named(embedder, picture, tmp_path):
     broken = tmp_path / "broken.jpg"
     broken.write_bytes(b"no picture")

@@ -1,10 +1,12 @@
 import io
+import os
 import pickle
 import random
 import sys
 import zlib
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -266,3 +268,15 @@ def test_a_file_that_is_read_whole_decodes_to_the_same(tmp_path, monkeypatch):
     for odd, reason in ((tmp_path, "is not a file"), (tmp_path / "b", "no such file")):
         with pytest.raises(InvalidImageError, match=reason):
             read_picture_file(odd)
+
+
+@pytest.mark.parametrize("size", ["none", "too small"])
+def test_a_file_is_read_whole_whatever_size_it_says(size, tmp_path, monkeypatch):
+    content = encode(noise(), "PNG")
+    (tmp_path / "a.png").write_bytes(content)
+    told = {"none": 0, "too small": len(content) // 2}[size]
+    monkeypatch.setattr(os, "fstat", lambda number: SimpleNamespace(st_size=told))
+    assert read_picture_file(tmp_path / "a.png") == content
+    monkeypatch.setattr(decoding, "MAX_FILE_BYTES", len(content) - 1)
+    with pytest.raises(InvalidImageError, match="larger than the limit"):
+        read_picture_file(tmp_path / "a.png")

@@ -53,6 +53,36 @@ def test_resizing_the_crop_alone_gives_nearly_the_same(size, interpolation, monk
     assert difference.mean() < 0.1
 
 
+SHAPES = [(90, 60), (60, 90), (61, 250), (250, 61), (33, 200), (20, 31), (31, 20), (64, 64), (7, 3)]
+
+
+@pytest.mark.parametrize("size", SHAPES)
+@pytest.mark.parametrize("mode", ["RGB", "L", "CMYK", "YCbCr", "RGBA", "LA"])
+@pytest.mark.parametrize("interpolation", ["bicubic", "bilinear", "lanczos", "nearest"])
+def test_what_the_crop_leaves_out_changes_no_bit(size, mode, interpolation):
+    spec = ImageSpec(24, 24, interpolation=interpolation)
+    image = noise(*size).convert(mode)
+    width, height = resized_size(size, spec)
+    left, top = round((width - 24) / 2), round((height - 24) / 2)
+    whole = image.resize((width, height), Image.Resampling[interpolation.upper()])
+    expected = whole.crop((left, top, left + 24, top + 24))
+    fitted = fit(image, spec)
+    assert (fitted.mode, fitted.tobytes()) == (mode, expected.tobytes())
+
+
+@pytest.mark.parametrize(("size", "rows"), [((90, 60), 60), ((60, 90), 78), ((48, 480), 480)])
+def test_rows_that_the_crop_does_not_depend_on_are_not_resized(size, rows, monkeypatch):
+    image, heights, resize = smooth(*size), [], Image.Image.resize
+
+    def spy(image, *arguments, **options):
+        heights.append(image.height)
+        return resize(image, *arguments, **options)
+
+    monkeypatch.setattr(Image.Image, "resize", spy)
+    fit(image, ImageSpec(24, 24))
+    assert heights[0] == rows  # of the pass across
+
+
 def test_nearest_picks_the_right_places_in_a_crop(monkeypatch):
     monkeypatch.setattr(resizing, "MAX_RESIZED_PIXELS", 0)
     image = Image.fromarray(np.arange(64, dtype=np.uint8)[None].repeat(4, axis=0))
