@@ -132,10 +132,10 @@ def write_specs(sizes: ClipConfig, text: TextSpec, run: Path) -> None:
     write_json_atomic(run / "model.json", specs)
 
 
-def evaluator(material: Material, data: Path, run: Path) -> Evaluate:
+def evaluator(sizes: ClipConfig, tokenizer: TextTokenizer, data: Path, run: Path) -> Evaluate:
     """What the trainer calls: it stores the weights, and finds names for the validation style."""
-    size = material.sizes.vision.image_size
-    task = name_task(read_split(data, "validation"), read_names(data), material.tokenizer, size)
+    size = sizes.vision.image_size
+    task = name_task(read_split(data, "validation"), read_names(data), tokenizer, size)
 
     def evaluate(model: Clip, step: int) -> dict[str, float]:
         save_checkpoint(model, run / "weights.safetensors")
@@ -162,7 +162,7 @@ def train(tables: dict[str, Any], data: Path, run: Path) -> None:
     )
     model = Clip(material.sizes)
     model.init_weights(torch.Generator().manual_seed(settings.seed))
-    evaluate = evaluator(material, data, run)
+    evaluate = evaluator(material.sizes, material.tokenizer, data, run)
     best = Trainer(model, batches, settings, folder=run, evaluate=evaluate).run()
     save_checkpoint(best, run / "weights.safetensors")
 

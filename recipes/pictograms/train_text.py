@@ -102,7 +102,7 @@ def train_text(tables: dict[str, Any], data: Path, run: Path) -> None:
         seed=settings.seed,
     )
     model = load_checkpoint(run / "weights.safetensors").model
-    evaluate = evaluator(material, data, folder)
+    evaluate = evaluator(material.sizes, material.tokenizer, data, folder)
     best = Trainer(model, batches, settings, folder=folder, evaluate=evaluate).run()
     before = load_checkpoint(run / "weights.safetensors").model
     save_checkpoint(blended(before, best, stage.blend), folder / "weights.safetensors")

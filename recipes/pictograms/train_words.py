@@ -27,13 +27,14 @@ from clipworks.models.config import TextConfig
 from clipworks.train.config import TrainConfig, read_toml, settings_from_table
 from clipworks.train.loop import Trainer
 from recipes.pictograms.descriptions import DescriptionConfig, Descriptions
-from recipes.pictograms.evaluate import TrainedModel, name_metrics, read_model
+from recipes.pictograms.evaluate import TrainedModel, read_model
 from recipes.pictograms.retrieval import embed_tokens
 from recipes.pictograms.sampling import trained_concepts
 from recipes.pictograms.sources import DEFAULT_DATA
 from recipes.pictograms.splits import read_bases, read_concepts, read_forms, read_split
 from recipes.pictograms.train import (
     DEFAULT_CONFIG,
+    evaluator,
     questions_of_tests,
     read_tokenizer,
     sized_for,
@@ -48,14 +49,18 @@ TIMES_DESCRIBED, TIMES_NAMED = 12, 4
 """How often each concept stands in the texts from which the tokenizer is learnt."""
 
 
-def gather_sayings(tables: dict[str, Any], data: Path, teacher: Path) -> Sayings:
-    """Read the words, and find where they belong by a teacher's names and pictures."""
+def gather_sayings(
+    tables: dict[str, Any], data: Path, teacher: TrainedModel, looks: np.ndarray
+) -> Sayings:
+    """Read the words, and find where they belong by a teacher's names and its looks of pictures."""
     split, concepts = read_split(data, "train"), read_concepts(data)
     trained = trained_concepts(split)
     descriptions = Descriptions(
         concepts,
         trained,
-        settings_from_table(DescriptionConfig, tables.get("descriptions", {}), "[descriptions]"),
+        settings_from_table(
+            DescriptionConfig, tables.get("descriptions", {}), "[word_stage.descriptions]"
+        ),
         bases=read_bases(data),
         forms=read_forms(data),
         unsaid=questions_of_tests(),
@@ -64,10 +69,9 @@ def gather_sayings(tables: dict[str, Any], data: Path, teacher: Path) -> Sayings
     is_emoji = np.array([concepts[concept]["is_emoji"] for concept in trained])
     number = {concept: row for row, concept in enumerate(trained)}
     shown = np.array([number[row["concept"]] for row in split.rows])  # [picture]
-    model = read_model(teacher)
     targets = WordTargets(
-        embed_tokens(model.clip, model.tokenizer(names)),
-        mean_of_pictures(np.load(teacher / "looks.npy"), shown),
+        embed_tokens(teacher.clip, teacher.tokenizer(names)),
+        mean_of_pictures(looks, shown),
         descriptions.relevance,
         is_emoji,
         settings_from_table(TargetConfig, tables.get("targets", {}), "[word_stage.targets]"),
@@ -111,18 +115,15 @@ def train_words(tables: dict[str, Any], data: Path, run: Path) -> None:
     folder = run / FOLDER
     if settings.threads:
         torch.set_num_threads(settings.threads)
-    sayings = gather_sayings(stage, data, run / TEACHER)
+    teacher = read_model(run / TEACHER)
+    sayings = gather_sayings(stage, data, teacher, np.load(run / TEACHER / "looks.npy"))
     tokenizer = make_tokenizer(folder, sayings, sizes)
-    student = new_student(read_model(run / TEACHER).clip, tokenizer, sizes, settings.seed)
+    student = new_student(teacher.clip, tokenizer, sizes, settings.seed)
     write_specs(student.config, tokenizer.spec, folder)
     batches = WordBatches(
         sayings, tokenizer, words, batch_size=settings.batch_size, seed=settings.seed
     )
-
-    def evaluate(model: Clip, step: int) -> dict[str, float]:
-        save_checkpoint(model, folder / "weights.safetensors")
-        return name_metrics(TrainedModel(model, tokenizer), data, "validation")
-
+    evaluate = evaluator(student.config, tokenizer, data, folder)
     best = Trainer(student, batches, settings, folder=folder, evaluate=evaluate).run()
     save_checkpoint(best, folder / "weights.safetensors")
 

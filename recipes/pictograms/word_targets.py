@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from jaxtyping import Bool, Float32, Int64
 
-Features = Float32[np.ndarray, "row dim"]
+from clipworks.arrays import normalize_rows
 
 _FAR_AHEAD = 100.0
 """More than the score of any description."""
@@ -62,7 +62,8 @@ class WordTargets:
         self._config = config
         self._relevance = relevance
         self._handicap = np.where(is_emoji, 0, _FAR_AHEAD).astype(np.float32)  # [concept]
-        self.of_names = unit(unit(names) + config.picture_weight * unit(pictures))
+        shown = config.picture_weight * normalize_rows(pictures)  # [concept dim]
+        self.of_names = normalize_rows(normalize_rows(names) + shown)
         self._common = self.of_names[is_emoji].mean(axis=0)  # [dim]
         self._own = self.of_names - self._common  # [concept dim]
         self._length = np.linalg.norm(self._own, axis=1).mean()
@@ -76,13 +77,8 @@ class WordTargets:
         scores = np.where(scores > 0, scores - self._handicap, -np.inf)
         logits = torch.from_numpy(scores / self._config.temperature)
         shares = torch.softmax(logits, dim=1).numpy()  # [text concept]
-        mixed = self._length * unit(shares @ self._own)  # [text dim]
-        return unit(mixed + self._config.common_weight * self._common)
-
-
-def unit(rows: Features) -> Features:
-    """Rows of length 1."""
-    return rows / np.linalg.norm(rows, axis=1, keepdims=True)
+        mixed = self._length * normalize_rows(shares @ self._own)  # [text dim]
+        return normalize_rows(mixed + self._config.common_weight * self._common)
 
 
 def mean_of_pictures(
@@ -96,5 +92,5 @@ def mean_of_pictures(
     """
     found = np.zeros((int(concepts.max()) + 1, features.shape[2]), np.float32)
     for look in features:
-        np.add.at(found, concepts, unit(look))
-    return unit(found)
+        np.add.at(found, concepts, normalize_rows(look))
+    return normalize_rows(found)

@@ -18,7 +18,7 @@ from jaxtyping import Int64
 from clipworks.arrays import Embeddings
 from clipworks.errors import FolderError
 from clipworks.files import write_bytes_atomic
-from clipworks.search.index import AbstractIndex, Allowed
+from clipworks.search.index import AbstractIndex, AbstractOverlay, Allowed
 from clipworks.search.matches import Matches
 
 DELETED_FILE = "deleted.npy"
@@ -70,8 +70,8 @@ def kept_rows(folder: Path, num_rows: int) -> Allowed | None:
 
 
 @final
-class KeptIndex(AbstractIndex):
-    """An index in which some rows are never found.
+class KeptIndex(AbstractOverlay):
+    """An index in which some rows are never found; they keep their numbers, and count in `size`.
 
     Args:
         index: with all rows.
@@ -80,23 +80,8 @@ class KeptIndex(AbstractIndex):
 
     def __init__(self, index: AbstractIndex, kept: Allowed) -> None:
         assert kept.shape == (index.size,)
-        self._index = index
+        super().__init__(index)
         self._kept = kept
-
-    @property
-    def kind(self) -> str:
-        """How the rows are kept."""
-        return self._index.kind
-
-    @property
-    def size(self) -> int:
-        """How many rows there are, the deleted ones too: ids go up to here."""
-        return self._index.size
-
-    @property
-    def embedding_dim(self) -> int:
-        """Width of the joint space."""
-        return self._index.embedding_dim
 
     def _nearest(self, queries: Embeddings, k: int, allowed: Allowed | None) -> Matches:
         both = self._kept if allowed is None else self._kept & allowed

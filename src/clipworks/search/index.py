@@ -123,6 +123,32 @@ class AbstractIndex(ABC):
         return self._rows_at(wanted)
 
 
+class AbstractOverlay(AbstractIndex):
+    """Another index's rows under the same numbers, searched in a further way.
+
+    Args:
+        index: that lies beneath.
+    """
+
+    def __init__(self, index: AbstractIndex) -> None:
+        self._index = index
+
+    @property
+    def kind(self) -> str:
+        """How the rows are kept."""
+        return self._index.kind
+
+    @property
+    def size(self) -> int:
+        """How many rows lie beneath: ids go up to here."""
+        return self._index.size
+
+    @property
+    def embedding_dim(self) -> int:
+        """Width of the joint space."""
+        return self._index.embedding_dim
+
+
 class AbstractStoredIndex(AbstractIndex):
     """An index that is built, and lies in a file or on a server."""
 

@@ -11,12 +11,12 @@ import numpy as np
 
 from clipworks.arrays import Embeddings
 from clipworks.search.embedding_rows import EmbeddingRows
-from clipworks.search.index import AbstractIndex, Allowed
-from clipworks.search.matches import Matches
+from clipworks.search.index import AbstractIndex, AbstractOverlay, Allowed
+from clipworks.search.matches import Matches, nearest_among, no_matches
 
 
 @final
-class RefinedIndex(AbstractIndex):
+class RefinedIndex(AbstractOverlay):
     """Asks an index for more rows than are wanted, and keeps those that really are nearest.
 
     Args:
@@ -28,42 +28,19 @@ class RefinedIndex(AbstractIndex):
     def __init__(self, index: AbstractIndex, rows: EmbeddingRows, factor: int) -> None:
         assert index.size == rows.size
         assert factor >= 1
-        self._index = index
+        super().__init__(index)
         self._rows = rows
         self._factor = factor
 
-    @property
-    def kind(self) -> str:
-        """How the rows are kept."""
-        return self._index.kind
-
-    @property
-    def size(self) -> int:
-        """How many rows there are."""
-        return self._index.size
-
-    @property
-    def embedding_dim(self) -> int:
-        """Width of the joint space."""
-        return self._index.embedding_dim
-
     def _nearest(self, queries: Embeddings, k: int, allowed: Allowed | None) -> Matches:
         rough = self._index.search(queries, k * self._factor, allowed=allowed)
-        best = [
-            self._compare(query, ids[ids >= 0])
-            for query, ids in zip(queries, rough.ids, strict=True)
-        ]
-        ids = np.full((len(queries), k), -1, np.int64)
-        similarities = np.full((len(queries), k), -np.inf, np.float32)
-        for number, found in enumerate(best):
-            count = min(k, len(found[0]))
-            ids[number, :count], similarities[number, :count] = found[0][:count], found[1][:count]
-        return Matches(ids, similarities)
-
-    def _compare(self, query: np.ndarray, ids: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        similarities = self._rows.take(ids) @ query
-        order = np.argsort(-similarities, kind="stable")
-        return ids[order], similarities[order]
+        best = no_matches(len(queries), k)
+        for number, found in enumerate(rough.ids):
+            ids = found[found >= 0]
+            query = queries[number : number + 1]
+            again = nearest_among(query, k, [(ids, self._rows.take(ids))])
+            best.ids[number], best.similarities[number] = again.ids[0], again.similarities[0]
+        return best
 
     def _rows_at(self, ids: np.ndarray) -> Embeddings:
         return self._rows.take(ids)

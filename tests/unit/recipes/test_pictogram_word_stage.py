@@ -8,6 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 
+from clipworks.arrays import normalize_rows
 from clipworks.inputs import TextSpec, special_ids, train_bpe_tokenizer
 from clipworks.inputs.text_tokenizer import TextTokenizer
 from clipworks.models.checkpoints import save_checkpoint
@@ -17,7 +18,7 @@ from recipes.pictograms.evaluate import read_model
 from recipes.pictograms.train import write_specs
 from recipes.pictograms.train_words import train_words
 from recipes.pictograms.word_batches import Sayings, WordBatches, WordConfig
-from recipes.pictograms.word_targets import TargetConfig, WordTargets, mean_of_pictures, unit
+from recipes.pictograms.word_targets import TargetConfig, WordTargets, mean_of_pictures
 from tests.support.tiny import tiny_clip, tiny_tokenizer
 
 RELEVANCE = np.array(
@@ -76,7 +77,7 @@ def test_a_description_is_a_mixture_of_the_names_that_it_fits(features):
 def test_the_mean_of_pictures_takes_each_alike():
     features = np.array([[[3, 0], [0, 1], [0, 5]], [[1, 0], [0, 2], [4, 0]]], np.float32)
     found = mean_of_pictures(features, np.array([0, 1, 1]))
-    np.testing.assert_allclose(found, unit(np.array([[2.0, 0.0], [1.0, 3.0]])), atol=1e-6)
+    np.testing.assert_allclose(found, normalize_rows(np.array([[2.0, 0.0], [1.0, 3.0]])), atol=1e-6)
 
 
 def sayings_of(dim: int) -> Sayings:
