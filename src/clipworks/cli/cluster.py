@@ -102,7 +102,7 @@ def find_names(
     from clipworks.errors import SettingsError
     from clipworks.search.clusters import name_by_captions, name_clusters
     from clipworks.search.relevance import embedded_words, everyday_words
-    from clipworks.search.searcher import check_model
+    from clipworks.search.searcher import check_dim, fit_model
 
     if by == "captions":
         captions = read_captions(vectors)
@@ -111,8 +111,8 @@ def find_names(
         return name_by_captions(clusters.labels, captions, len(clusters.sizes))
     if by != "words":
         raise SettingsError(f"--names {by!r}: expected words or captions")
-    embedder = load_folder_model(folder, model, how)
-    check_model(folder, vectors.embedding_dim, embedder)
+    embedder = fit_model(folder, load_folder_model(folder, model, how))
+    check_dim(folder, vectors.embedding_dim, embedder)
     return name_clusters(clusters.centres, everyday_words(), embedded_words(embedder))
 
 

@@ -188,7 +188,7 @@ def _everyday_texts(folder: Path) -> tuple[Embeddings | None, str]:
     from clipworks.encoders.computed_precision import find_precision
     from clipworks.encoders.loading import find_installed, load
     from clipworks.search.everyday_queries import everyday_queries
-    from clipworks.search.searcher import recorded_model
+    from clipworks.search.searcher import fit_model, recorded_model
 
     recorded = recorded_model(folder)
     if (folder / TEXT_FOLDER).is_dir():
@@ -206,7 +206,7 @@ def _everyday_texts(folder: Path) -> tuple[Embeddings | None, str]:
                 f"texts were not measured: {recorded.name} on this machine is another model than "
                 "the folder's"
             )
-        return embedder.embed_texts(everyday_queries()), ""
+        return fit_model(folder, embedder).embed_texts(everyday_queries()), ""
     except ClipworksError as error:
         return None, f"texts were not measured: {error}"
 

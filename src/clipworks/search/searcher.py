@@ -90,12 +90,10 @@ class Searcher:
             FolderError: the folder or its index is missing, unfinished, damaged or out of date.
             ModelMismatchError: another model made the folder.
         """
-        _check_fingerprint(folder, recorded_model(folder), embedder)
-        if manifest := read_manifest(folder):
-            embedder = embedder.shortened(manifest.settings.get("dim", 0))
+        embedder = fit_model(folder, embedder)
         opened = open_index(folder, modality)
         if opened.index.size:
-            check_model(folder, opened.index.embedding_dim, embedder)
+            check_dim(folder, opened.index.embedding_dim, embedder)
         rows = read_rows(folder, modality, opened.metadata)
         return cls(opened.index, opened.metadata, embedder, modality=modality, rows=rows)
 
@@ -270,13 +268,23 @@ def recorded_model(folder: Path) -> RecordedModel | None:
     return RecordedModel(manifest.model, manifest.fingerprint) if manifest else None
 
 
-def check_model(folder: Path, embedding_dim: int, embedder: Embedder) -> None:
-    """Refuse a model that did not make the folder, as far as can be told.
+def fit_model(folder: Path, embedder: Embedder) -> Embedder:
+    """The model that made a folder, with vectors as short as the folder's (`embed --dim`).
 
     Raises:
-        ModelMismatchError: another fingerprint, or embeddings of another width.
+        ModelMismatchError: the folder says that another one made it.
     """
     _check_fingerprint(folder, recorded_model(folder), embedder)
+    manifest = read_manifest(folder)
+    return embedder.shortened(manifest.settings.get("dim", 0)) if manifest else embedder
+
+
+def check_dim(folder: Path, embedding_dim: int, embedder: Embedder) -> None:
+    """Refuse a model whose vectors are of another width than a folder's.
+
+    Raises:
+        ModelMismatchError: they are.
+    """
     if embedding_dim != embedder.embedding_dim:
         raise ModelMismatchError(
             f"{folder} holds embeddings of {embedding_dim} numbers, and "
