@@ -115,16 +115,13 @@ def _print(
     from clipworks.cli.console import counted, print_json, result_console
 
     if json:
+        paths = iter(_paths(vectors, [row for group in groups for row in group]))
         print_json(
             {
                 "rows": checked,
                 "duplicates": dropped,
                 "groups": [
-                    [
-                        {"id": row, "image_path": path}
-                        for row, path in zip(group, _paths(vectors, group), strict=True)
-                    ]
-                    for group in groups
+                    [{"id": row, "image_path": next(paths)} for row in group] for group in groups
                 ],
             }
         )

@@ -125,7 +125,7 @@ class DecoderPool:
         """Have a batch read by whichever decoder is free.
 
         Raises:
-            ProcessDiedError: the decoder died of it; there is a new one already.
+            ProcessDiedError: the decoder died of it; whoever asks next starts a new one.
         """
         decoder = self._free.get()
         try:

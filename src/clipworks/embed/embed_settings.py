@@ -48,11 +48,15 @@ class EmbedSettings:
     @property
     def workers(self) -> int:
         """Threads, in the end."""
+        return self.workers_on(count_cores())
+
+    def workers_on(self, cores: int) -> int:
+        """Threads, on so many cores."""
         if self.num_workers:
             return self.num_workers
         if self.num_decoders:
             return self.num_decoders + (self.num_encoding or 1)
-        return count_cores()
+        return cores
 
     @property
     def encoding(self) -> int:
@@ -65,8 +69,12 @@ class EmbedSettings:
 
         Callers of ONNX Runtime share its threads, and each works along in its own.
         """
-        busy = self.num_decoders or self.workers
-        return max(1, count_cores() - busy + 1)
+        return self.threads_on(count_cores())
+
+    def threads_on(self, cores: int) -> int:
+        """`threads_per_batch`, on so many cores."""
+        busy = self.num_decoders or self.workers_on(cores)
+        return max(1, cores - busy + 1)
 
     @property
     def deciding(self) -> dict[str, Any]:

@@ -10,7 +10,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from clipworks.devices import count_cores
-from clipworks.embed.embed_settings import EmbedSettings
 from clipworks.embed.folder_plan import FolderPlan
 
 
@@ -62,10 +61,8 @@ class WorkOrder:
         """Fill in, on the worker's machine, what depends on its cores."""
         cores = self.cores or count_cores()
         settings = self.plan.settings
-        workers = settings.num_workers or (cores if not settings.num_decoders else settings.workers)
-        busy = settings.num_decoders or workers
-        threads = self.model.num_threads or max(1, cores - busy + 1)
-        settled: EmbedSettings = replace(settings, num_workers=workers)
+        threads = self.model.num_threads or settings.threads_on(cores)
+        settled = replace(settings, num_workers=settings.workers_on(cores))
         return WorkOrder(
             replace(self.plan, settings=settled), replace(self.model, num_threads=threads), cores
         )

@@ -19,6 +19,7 @@ import numpy as np
 from jaxtyping import Float
 
 from clipworks.arrays import normalize_rows
+from clipworks.data.partitions import split_batches
 from clipworks.devices import count_cores
 from clipworks.encoders.bundle import (
     NOTICE_FILE,
@@ -205,7 +206,7 @@ class _TowerQuantizer:
     def _measure_damage(self, folder: Path) -> dict[str, float]:
         """Each layer's own, to rank them by: a few examples tell."""
         examples = spread_evenly([*np.concatenate(self._batches)], _RANKING_EXAMPLES)
-        batches = [np.stack(examples[i : i + _BATCH]) for i in range(0, len(examples), _BATCH)]
+        batches = [np.stack(batch) for batch in split_batches(examples, _BATCH)]
         return measure_damage(
             self._read(),
             self._quantize(),

@@ -65,7 +65,8 @@ def decode_image(
     label = _label(source) if name is None else _printable(name)
     with _as_our_error(label, "picture"):
         if isinstance(source, Image.Image):
-            return _load(source, label, max_pixels=max_pixels)
+            _check_size(source, label, max_pixels=max_pixels)
+            return _load(source, label)
         with _open_stream(source, label) as stream:
             return _decode_stream(stream, label, max_pixels=max_pixels, least_size=least_size)
 
@@ -153,11 +154,10 @@ def _decode_stream(
         _check_size(picture, label, max_pixels=max_pixels)
         if least_size is not None and format_name == "JPEG":
             picture.draft(None, least_size(picture.size))
-        return _load(picture, label, max_pixels=max_pixels)
+        return _load(picture, label)
 
 
-def _load(image: Image.Image, label: str, *, max_pixels: int) -> Image.Image:
-    _check_size(image, label, max_pixels=max_pixels)
+def _load(image: Image.Image, label: str) -> Image.Image:
     image.load()
     if image.mode in _UNUSABLE_MODES:
         raise InvalidImageError(label, f"its colour mode {image.mode} is not supported")

@@ -112,7 +112,7 @@ def add_folder(folder: Path, other: Path, order: BuildOrder) -> IndexCard:
     _check_same_model(folder, contents, other, added)
     old_parts = partition_parts(folder, contents, None)
     new_parts = partition_parts(other, added, kept_rows(other, added.metadata.size))
-    card = _readable_card(folder)
+    card = _readable_card(folder, contents)
     with explaining_writes(folder, AGAIN), next_state(folder, _OURS) as new:
         parts = [*old_parts, *new_parts]
         write_partitions(new, parts, _dims(contents) | _dims(added))
@@ -146,7 +146,7 @@ def compact_folder(folder: Path, order: BuildOrder) -> int:
     if kept is None:
         return 0
     parts = partition_parts(folder, contents, kept)
-    card = _readable_card(folder)
+    card = _readable_card(folder, contents)
     with explaining_writes(folder, AGAIN), next_state(folder, _OURS) as new:
         write_partitions(new, parts, _dims(contents))
         if contents.manifest:
@@ -209,17 +209,10 @@ def _dims(contents: FolderContents) -> dict[str, int]:
     return {modality: rows.embedding_dim for modality, rows in contents.rows.items()}
 
 
-def _readable_card(folder: Path) -> IndexCard | None:
+def _readable_card(folder: Path, contents: FolderContents) -> IndexCard | None:
     """The card of an index that is in step with the folder; others are built anew."""
     card = read_index_card(folder)
-    contents = read_contents(folder)
-    manifest = contents.manifest
-    if card is None or card.rows != contents.metadata.size:
-        return None
-    if manifest and (card.fingerprint, card.listing_digest) != (
-        manifest.fingerprint,
-        manifest.listing_digest,
-    ):
+    if card is None or card.rows != contents.metadata.size or not card.is_of(contents.manifest):
         return None
     return card
 

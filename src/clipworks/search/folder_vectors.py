@@ -5,7 +5,6 @@ Axes: row, dim (width of the joint space).
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +17,7 @@ from clipworks.search.embedding_rows import BLOCK_ROWS, EmbeddingRows
 from clipworks.search.folder_contents import Modality, read_rows
 from clipworks.search.index import AbstractIndex
 from clipworks.search.index_folder import open_index
+from clipworks.search.matches import Candidates, in_blocks
 from clipworks.search.metadata import MetadataTable
 
 
@@ -51,16 +51,13 @@ class FolderVectors:
         """Give some rows, in the order asked for."""
         return self.index.reconstruct(ids) if self.rows is None else self.rows.take(ids)
 
-    def blocks(self, ids: np.ndarray | None = None) -> Iterator[tuple[np.ndarray, Embeddings]]:
+    def blocks(self, ids: np.ndarray | None = None) -> Candidates:
         """Go through rows in their order, some thousands at a time, each block with its ids.
 
         Args:
             ids: which rows; None for all that were not deleted.
         """
-        wanted = self.ids if ids is None else ids
-        for start in range(0, len(wanted), BLOCK_ROWS):
-            chosen = wanted[start : start + BLOCK_ROWS]
-            yield chosen, self.take(chosen)
+        return in_blocks(self.ids if ids is None else ids, BLOCK_ROWS, self.take)
 
     def sample(self, count: int) -> Embeddings:
         """Draw up to `count` rows evenly at random, the same ones every time."""

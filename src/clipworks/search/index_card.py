@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from clipworks.data.embedding_folder import Manifest
 from clipworks.errors import FolderError
 from clipworks.files import read_versioned_json, write_json_atomic
 from clipworks.search.index_measures import IndexMeasures, QueryMeasure
@@ -39,6 +40,13 @@ class IndexCard:
     listing_digest: str
     measures: dict[str, IndexMeasures] = field(default_factory=dict)
     format_version: int = FORMAT_VERSION
+
+    def is_of(self, manifest: Manifest | None) -> bool:
+        """Whether what was indexed is what the folder holds now, as far as a manifest says."""
+        return manifest is None or (self.fingerprint, self.listing_digest) == (
+            manifest.fingerprint,
+            manifest.listing_digest,
+        )
 
     def to_json(self) -> dict[str, Any]:
         """Plain values for `index.json`."""

@@ -100,8 +100,7 @@ def _without_index(folder: Path, modality: Modality) -> OpenedIndex:
 
 
 def _check_in_date(folder: Path, card: IndexCard, manifest: Manifest | None) -> None:
-    indexed = (card.fingerprint, card.listing_digest)
-    if manifest and indexed != (manifest.fingerprint, manifest.listing_digest):
+    if not card.is_of(manifest):
         raise FolderError(
             f"{folder} was embedded again after it was indexed: run: clipworks index {folder}"
         )

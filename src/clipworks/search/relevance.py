@@ -75,11 +75,12 @@ class Relevance:
         middle = np.median(background)
         spread = _NORMAL_DEVIATION * np.median(np.abs(background - middle))
         others = hits @ self._cohort.T  # [hit word]
-        if spread < 1e-6 or others.std(axis=1).min(initial=1) < 1e-6:
+        deviations = others.std(axis=1)  # [hit]
+        if spread < 1e-6 or deviations.min(initial=1) < 1e-6:
             return None
         cosines = hits @ query
         z = (cosines - middle) / spread
-        t = (cosines - others.mean(axis=1)) / others.std(axis=1)
+        t = (cosines - others.mean(axis=1)) / deviations
         logits = SLOPE * (z + t) / 2 + self._shift
         return (1 / (1 + np.exp(-np.clip(logits, -60, 60)))).astype(np.float32)
 

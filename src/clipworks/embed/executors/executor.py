@@ -14,6 +14,9 @@ from clipworks.embed.stages import Tally
 from clipworks.embed.work_order import WorkOrder
 from clipworks.registry import Registry
 
+GPU_VARIABLE = "CUDA_VISIBLE_DEVICES"
+"""Names the GPUs that a process sees."""
+
 
 @dataclass(frozen=True)
 class ExecutorOptions:

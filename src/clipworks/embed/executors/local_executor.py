@@ -7,12 +7,15 @@ from typing import final
 
 from clipworks.data.sources.source import AbstractPartition
 from clipworks.devices import count_cores, list_gpus
-from clipworks.embed.executors.executor import AbstractExecutor, ExecutorOptions, WorkerLostError
+from clipworks.embed.executors.executor import (
+    GPU_VARIABLE,
+    AbstractExecutor,
+    ExecutorOptions,
+    WorkerLostError,
+)
 from clipworks.embed.side_process import Answer, ProcessDiedError, SideProcess
 from clipworks.embed.stages import Tally
 from clipworks.embed.work_order import WorkOrder
-
-GPU_VARIABLE = "CUDA_VISIBLE_DEVICES"
 
 
 @final

@@ -14,7 +14,7 @@ from typing import Any, final
 
 from clipworks.data.sources.source import AbstractPartition
 from clipworks.embed.executors.executor import AbstractExecutor, ExecutorOptions, WorkerLostError
-from clipworks.embed.partition_worker import PartitionWorker
+from clipworks.embed.partition_worker import make_here
 from clipworks.embed.stages import Tally
 from clipworks.embed.work_order import WorkOrder
 from clipworks.errors import SettingsError
@@ -92,12 +92,10 @@ class _Worker:
 
     def __init__(self, order: WorkOrder) -> None:
         self._order = order
-        self._worker: PartitionWorker | None = None
 
     def make(self, partition: AbstractPartition) -> tuple[bool, Tally | Exception]:
         try:
-            self._worker = self._worker or PartitionWorker(self._order)
-            return True, self._worker(partition)
+            return True, make_here(self._order, partition)
         except Exception as error:  # noqa: BLE001 - the process's border: it is raised there
             return False, error
 

@@ -14,13 +14,16 @@ from typing import Any, final
 
 from clipworks.data.sources.source import AbstractPartition
 from clipworks.devices import count_cores
-from clipworks.embed.executors.executor import AbstractExecutor, ExecutorOptions, WorkerLostError
+from clipworks.embed.executors.executor import (
+    GPU_VARIABLE,
+    AbstractExecutor,
+    ExecutorOptions,
+    WorkerLostError,
+)
 from clipworks.embed.stages import Tally
 from clipworks.embed.work_order import WorkOrder
 from clipworks.errors import SettingsError
 from clipworks.extras import require
-
-_GPU_VARIABLE = "CUDA_VISIBLE_DEVICES"
 
 
 @final
@@ -125,7 +128,7 @@ def _take_gpu() -> None:
             "spark.executor.resource.gpu.amount and spark.task.resource.gpu.amount to 1"
         )
     address = resources["gpu"].addresses[0]
-    bound = os.environ.setdefault(_GPU_VARIABLE, address)
+    bound = os.environ.setdefault(GPU_VARIABLE, address)
     if bound != address:
         raise SettingsError(
             f"--executor spark: this process runs on GPU {bound}, and Spark now names {address}: "

@@ -15,7 +15,7 @@ from clipworks.files import atomic_path
 from clipworks.search.embedding_rows import BLOCK_ROWS, EmbeddingRows
 from clipworks.search.index import DEFAULT_SETTINGS, AbstractStoredIndex, Allowed, Report
 from clipworks.search.index_settings import IndexSettings
-from clipworks.search.matches import Candidates, Matches, nearest_among
+from clipworks.search.matches import Candidates, Matches, in_blocks, nearest_among
 
 
 @final
@@ -98,7 +98,4 @@ class ExactIndex(AbstractStoredIndex):
                 yield np.arange(start, start + len(rows)), rows
                 start += len(rows)
             return
-        ids = np.flatnonzero(allowed)
-        for start in range(0, len(ids), BLOCK_ROWS):
-            chosen = ids[start : start + BLOCK_ROWS]
-            yield chosen, self._rows.take(chosen)
+        yield from in_blocks(np.flatnonzero(allowed), BLOCK_ROWS, self._rows.take)
