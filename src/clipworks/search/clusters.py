@@ -6,7 +6,7 @@ Axes: row, cluster, word, dim (width of the joint space).
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import faiss
@@ -16,13 +16,11 @@ from jaxtyping import Int64
 from clipworks.arrays import Embeddings, normalize_rows
 from clipworks.errors import SettingsError
 from clipworks.search.folder_vectors import FolderVectors
+from clipworks.search.index import Report
 
 WORDS_A_NAME = 3
 _ITERATIONS = 25
 _TRAINING_ROWS_PER_CLUSTER = 512
-
-Report = Callable[[int, int], None]
-"""Is called with the rows done and the rows in all."""
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from __future__ import annotations
 import hashlib
 import math
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,14 +24,13 @@ from clipworks.data.addresses import is_address
 from clipworks.data.contents import open_again
 from clipworks.errors import InputError
 from clipworks.files import sha256_of_file
+from clipworks.search.embedding_rows import draw_rows
 from clipworks.search.folder_vectors import FolderVectors
+from clipworks.search.index import Report
 from clipworks.search.near_duplicates import NEAR_DUPLICATE, Components, check_threshold
 
 Groups = list[list[int]]
 """Rows that are alike, each group rising, the largest first; rows alone are in none."""
-
-Report = Callable[[int, int], None]
-"""Is called with the rows done and the rows in all."""
 
 MAX_EXHAUSTIVE_ROWS = 20_000
 _CELLS_LOOKED_AT = 6
@@ -127,9 +126,8 @@ def _index_rows(vectors: FolderVectors, wanted: np.ndarray) -> Any:  # noqa: ANN
         centres = faiss.IndexFlatIP(dim)
         index = faiss.IndexIVFScalarQuantizer(centres, dim, cells, half, faiss.METRIC_INNER_PRODUCT)
         index.cp.niter = 6
-        count = min(len(wanted), cells * _TRAINING_ROWS_PER_CELL)
-        chosen = np.random.default_rng(0).choice(len(wanted), count, replace=False)
-        index.train(vectors.take(wanted[np.sort(chosen)]))
+        chosen = draw_rows(len(wanted), cells * _TRAINING_ROWS_PER_CELL)
+        index.train(vectors.take(wanted[chosen]))
         index.nprobe = _CELLS_LOOKED_AT
     for _, rows in vectors.blocks(wanted):
         index.add(rows)

@@ -59,9 +59,7 @@ class EmbeddingRows:
 
     def sample(self, count: int) -> Embeddings:
         """Draw up to `count` rows evenly at random, the same ones every time."""
-        count = min(count, self.size)
-        chosen = np.random.default_rng(0).choice(self.size, count, replace=False)
-        return self.take(np.sort(chosen))
+        return self.take(draw_rows(self.size, count))
 
     def take(self, ids: Int64[np.ndarray, "row"]) -> Embeddings:
         """Read some rows, in the order asked for, as float32 [row dim]."""
@@ -72,3 +70,9 @@ class EmbeddingRows:
             places = part_of == number
             taken[places] = self._parts[number][ids[places] - starts[number]]
         return taken
+
+
+def draw_rows(size: int, count: int, *, seed: int = 0) -> Int64[np.ndarray, "row"]:
+    """Draw up to `count` of `size` row numbers evenly at random: the same each time, rising."""
+    chosen = np.random.default_rng(seed).choice(size, min(count, size), replace=False)
+    return np.sort(chosen)

@@ -5,7 +5,6 @@ Axes: row, dim (width of the joint space).
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,12 +13,10 @@ from jaxtyping import Bool, Float32, Int64
 from clipworks.arrays import Embeddings
 from clipworks.errors import SettingsError
 from clipworks.search.folder_vectors import FolderVectors
+from clipworks.search.index import Report
 from clipworks.search.relevance import RELEVANT
 from clipworks.search.search_options import HeadLimit
 from clipworks.search.sifting import Judge
-
-Report = Callable[[int, int], None]
-"""Is called with the rows done and the rows in all."""
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from jaxtyping import Int64
 
 from clipworks.arrays import Embeddings
 from clipworks.search.deleted_rows import kept_rows
-from clipworks.search.embedding_rows import BLOCK_ROWS, EmbeddingRows
+from clipworks.search.embedding_rows import BLOCK_ROWS, EmbeddingRows, draw_rows
 from clipworks.search.folder_contents import Modality, read_rows
 from clipworks.search.index import AbstractIndex
 from clipworks.search.index_folder import open_index
@@ -61,9 +61,7 @@ class FolderVectors:
 
     def sample(self, count: int) -> Embeddings:
         """Draw up to `count` rows evenly at random, the same ones every time."""
-        count = min(count, len(self.ids))
-        chosen = np.random.default_rng(0).choice(self.ids, count, replace=False)
-        return self.take(np.sort(chosen))
+        return self.take(self.ids[draw_rows(len(self.ids), count)])
 
 
 def open_vectors(folder: Path, modality: Modality = "image") -> FolderVectors:

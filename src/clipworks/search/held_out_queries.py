@@ -18,7 +18,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from clipworks.arrays import Embeddings
-from clipworks.search.embedding_rows import EmbeddingRows
+from clipworks.search.embedding_rows import EmbeddingRows, draw_rows
 from clipworks.search.faiss_binding import faiss
 from clipworks.search.folder_contents import FolderContents, Modality
 from clipworks.search.matches import Matches, keep_best, no_matches
@@ -109,8 +109,7 @@ def find_exactly(sets: list[QuerySet], rows: EmbeddingRows, watch: Watch) -> lis
 
 
 def _draw(rows: EmbeddingRows) -> np.ndarray:
-    count = min(MAX_QUERIES, rows.size)
-    return np.sort(np.random.default_rng(_SEED).choice(rows.size, count, replace=False))
+    return draw_rows(rows.size, MAX_QUERIES, seed=_SEED)
 
 
 def _merged(best: Matches, queries: Embeddings, block: Embeddings, start: int) -> Matches:

@@ -21,7 +21,7 @@ from clipworks.encoders.computed_precision import find_precision
 from clipworks.encoders.embedder import Embedder
 from clipworks.encoders.loading import DEFAULT_MODEL, find_bundle, load
 from clipworks.errors import ModelMismatchError, SettingsError
-from clipworks.search.embedding_rows import EmbeddingRows
+from clipworks.search.embedding_rows import EmbeddingRows, draw_rows
 from clipworks.search.folder_contents import Modality, read_rows
 from clipworks.search.hits import Hit, sample_names
 from clipworks.search.index import AbstractIndex, Allowed
@@ -185,8 +185,7 @@ class Searcher:
     @cached_property
     def relevance(self) -> Relevance:
         """What tells answers from the rest, by the folder's rows and the model's words."""
-        count = min(SAMPLE_ROWS, self.index.size)
-        ids = np.sort(np.random.default_rng(0).choice(self.index.size, count, replace=False))
+        ids = draw_rows(self.index.size, SAMPLE_ROWS)
         return Relevance(self.vectors(ids), embedded_words(self.embedder), self.index.size)
 
     def _sift(self, query: Query | str, options: SearchOptions) -> Iterator[Sifted]:
