@@ -24,7 +24,7 @@ def test_broken_pictures_cost_nothing_but_themselves(tmp_path):
             break_it(path)
             broken.add(str(path))
     embedder = colour_embedder()
-    settings = EmbedSettings(batch_size=16, partition_size=64)
+    settings = EmbedSettings(batch_size=16, partition_size=64, fast_resize=False)
     report = embed_folder(pictures, out, embedder, settings=settings)
     assert (report.samples, report.embedded, report.skipped) == (200, len(good), len(broken))
 

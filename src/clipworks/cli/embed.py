@@ -17,6 +17,7 @@ from clipworks.cli.embed_options import (
     Dim,
     Executor,
     FastDecode,
+    FastResize,
     ImageColumn,
     Modality,
     Null,
@@ -75,6 +76,7 @@ def embed(
     num_tasks: NumTasks = 0,
     shard: ShardOption = None,
     fast_decode: FastDecode = False,
+    fast_resize: FastResize = None,
     store: Store = "fp16",
     dim: Dim = 0,
     profile: Profile = False,
@@ -96,7 +98,7 @@ def embed(
         batch_size, partition_size, workers,
         num_encoding=0 if device == "cpu" else _BATCHES_AT_ONCE_ELSEWHERE,
         num_decoders=_default_decoders(device) if decoders is None else decoders,
-        fast_decode=fast_decode, store=store, dim=dim,
+        fast_decode=fast_decode, fast_resize=fast_resize, store=store, dim=dim,
     )  # fmt: skip
     how = RunOptions(backend, device, precision, threads)
     share = Share(executor, num_tasks, Shard.parse(shard) if shard else None)

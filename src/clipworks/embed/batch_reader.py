@@ -120,12 +120,18 @@ class SampleDecoder:
 
     Args:
         spec: what the model wants.
-        fast: whether JPEGs may be decoded at reduced scale.
+        fast_decode: whether JPEGs may be decoded at reduced scale.
+        fast_resize: whether levels may come out one higher or lower (see `ImageTransform`).
+
+    Raises:
+        MissingExtraError: there is no `fast_resize` here.
     """
 
-    def __init__(self, spec: ImageSpec, *, fast: bool) -> None:
-        self._transform = ImageTransform(spec)
-        self._least_size = self._transform.least_size if fast else None
+    def __init__(
+        self, spec: ImageSpec, *, fast_decode: bool = False, fast_resize: bool = False
+    ) -> None:
+        self._transform = ImageTransform(spec, fast_resize=fast_resize)
+        self._least_size = self._transform.least_size if fast_decode else None
         self.shape = (3, spec.height, spec.width)
 
     def read(

@@ -26,7 +26,6 @@ from clipworks.data.samples import Sample
 from clipworks.embed.batch_reader import AbstractBatchReader, ReadBatch, SampleDecoder, Slots
 from clipworks.embed.side_process import CONTEXT, Answer, ProcessDiedError, SideProcess
 from clipworks.errors import ClipworksError, FolderError
-from clipworks.inputs.specs import ImageSpec
 
 LONGEST_SAMPLE_S = 120.0
 """A decoder that is at one sample for longer is taken to hang."""
@@ -90,19 +89,17 @@ class DecoderPool:
     """Decoders, and a reader for each thread that wants one.
 
     Args:
-        spec: what the model wants.
-        fast: whether JPEGs may be decoded at reduced scale.
+        decoder: what each of them does.
         num_decoders: processes.
         num_readers: threads.
         batch_size: the longest batch.
     """
 
     def __init__(
-        self, spec: ImageSpec, *, fast: bool, num_decoders: int, num_readers: int, batch_size: int
+        self, decoder: SampleDecoder, *, num_decoders: int, num_readers: int, batch_size: int
     ) -> None:
-        shape = (batch_size, 3, spec.height, spec.width)
-        self.places = SharedPlaces.make(num_readers, shape)
-        self._arguments = (spec, fast, self.places)
+        self.places = SharedPlaces.make(num_readers, (batch_size, *decoder.shape))
+        self._arguments = (decoder, self.places)
         self._num_decoders = num_decoders
         self._free: SimpleQueue[SideProcess | None] = SimpleQueue()
         for _ in range(num_decoders):
@@ -197,9 +194,7 @@ class _Watch:
         return now - self._since > (LONGEST_SAMPLE_S if at >= 0 else LONGEST_START_S)
 
 
-def _open_decoder(spec: ImageSpec, fast: bool, places: SharedPlaces) -> Answer:
-    decoder = SampleDecoder(spec, fast=fast)
-
+def _open_decoder(decoder: SampleDecoder, places: SharedPlaces) -> Answer:
     def read(question: _Question) -> ReadBatch:
         def tell(at: int) -> None:
             places.progress[question.place] = at

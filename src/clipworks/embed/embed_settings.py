@@ -24,6 +24,9 @@ class EmbedSettings:
         num_decoders: processes that read and decode; 0 to do it in the threads.
         fast_decode: whether JPEGs are decoded at reduced scale where the model wants far fewer
             pixels (see `decode_image`).
+        fast_resize: whether pictures are resized in vector instructions, which moves a few levels
+            in a thousand by one; None for what the folder was begun with, or for whether it can be
+            done here (`open_job` fills it in).
         store: how a row is kept: `fp16`, `int8` or `binary` (see `clipworks.data.stored_rows`).
         dim: how many of a row's numbers are kept; 0 for all.
     """
@@ -34,6 +37,7 @@ class EmbedSettings:
     num_encoding: int = 0
     num_decoders: int = 0
     fast_decode: bool = False
+    fast_resize: bool | None = None
     store: str = "fp16"
     dim: int = 0
 
@@ -83,6 +87,7 @@ class EmbedSettings:
             "batch_size": self.batch_size,
             "partition_size": self.partition_size,
             "decode": "fast" if self.fast_decode else "exact",
+            "resize": "fast" if self.fast_resize else "exact",
             "store": self.store,
             "dim": self.dim,
         }

@@ -34,9 +34,10 @@ from clipworks.encoders.batch_sizes import ON_CPU
 from clipworks.encoders.bundle import BundleCard
 from clipworks.errors import FolderError, ModelMismatchError, SettingsError
 from clipworks.files import explaining_writes, find_partial_files
+from clipworks.inputs.fast_resizing import check_fast_resizing, has_fast_resizing
 
 # What folders were made with before there was a choice.
-_BEFORE = {"decode": "exact", "store": "fp16", "dim": 0}
+_BEFORE = {"decode": "exact", "resize": "exact", "store": "fp16", "dim": 0}
 _STRAY_NUMBER = re.compile(r"(\d+)\.\w+\.\w+\.part$")
 _SUBFOLDERS = (IMAGE_FOLDER, TEXT_FOLDER, METADATA_FOLDER, ERRORS_FOLDER, STATS_FOLDER)
 
@@ -49,7 +50,7 @@ class EmbedJob:
         folder: is written.
         source: is read.
         manifest: says what was agreed.
-        settings: of this run, the size of its batches filled in.
+        settings: of this run, with what they had left open.
         pending: numbers of the partitions that are still to be made, by this run.
         shard: this run's share; None where it makes all.
     """
@@ -88,6 +89,7 @@ def open_job(
         FolderError: the folder is in use, damaged, another program's, or cannot be written.
         ModelMismatchError: the folder was begun with another model.
         SettingsError: it was begun with other settings, or the source has changed since.
+        MissingExtraError: pictures are to be resized fast, which cannot be done here.
     """
     with ExitStack() as held:
         with explaining_storage(folder):
@@ -117,13 +119,26 @@ def _agree(
     best_batch_size: int,
 ) -> tuple[EmbedSettings, Manifest]:
     manifest = read_manifest(folder)
-    if not settings.batch_size:
-        begun = manifest.settings.get("batch_size") if manifest else None
-        settings = replace(settings, batch_size=begun or best_batch_size)
+    settings = _fill_in(settings, manifest, best_batch_size)
+    if settings.fast_resize and source.has_images:
+        check_fast_resizing()
     if manifest is None:
         return settings, _begin(folder, source, card, settings)
     _check_the_same(folder, source, card, settings, manifest)
     return settings, manifest
+
+
+def _fill_in(
+    settings: EmbedSettings, manifest: Manifest | None, best_batch_size: int
+) -> EmbedSettings:
+    """What the settings leave open: as the folder was begun, else as is best here."""
+    begun = {**_BEFORE, **manifest.settings} if manifest else {}
+    if not settings.batch_size:
+        settings = replace(settings, batch_size=begun.get("batch_size") or best_batch_size)
+    if settings.fast_resize is None:
+        is_fast = begun["resize"] == "fast" if begun else has_fast_resizing()
+        settings = replace(settings, fast_resize=is_fast)
+    return settings
 
 
 def _check_the_same(

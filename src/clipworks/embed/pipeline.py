@@ -104,13 +104,14 @@ def open_readers(plan: FolderPlan, spec: ImageSpec) -> Iterator[OpenReader]:
         yield lambda number: TextReader()
         return
     longest = min(settings.batch_size, settings.partition_size)
+    decoder = SampleDecoder(
+        spec, fast_decode=settings.fast_decode, fast_resize=bool(settings.fast_resize)
+    )
     if not settings.num_decoders:
-        decoder = SampleDecoder(spec, fast=settings.fast_decode)
         yield lambda number: ThreadReader(decoder, longest)
         return
     with DecoderPool(
-        spec,
-        fast=settings.fast_decode,
+        decoder,
         num_decoders=settings.num_decoders,
         num_readers=settings.workers,
         batch_size=longest,

@@ -13,6 +13,7 @@ from jaxtyping import Float32
 from PIL import Image
 
 from clipworks.arrays import Pixels
+from clipworks.inputs.fast_resizing import check_fast_resizing
 from clipworks.inputs.orientation import orient
 from clipworks.inputs.resizing import fit, resized_size
 from clipworks.inputs.specs import ImageSpec
@@ -29,10 +30,21 @@ class ImageTransform:
     afterwards), and that of transformers' processors on Pillow with what
     `transformers_defaults` states.
     Safe to call from many threads at once.
+
+    Args:
+        spec: what the model wants.
+        fast_resize: resize in vector instructions: a few levels in a thousand are one higher or
+            lower.
+
+    Raises:
+        MissingExtraError: there is no `fast_resize` here.
     """
 
-    def __init__(self, spec: ImageSpec) -> None:
+    def __init__(self, spec: ImageSpec, *, fast_resize: bool = False) -> None:
+        if fast_resize:
+            check_fast_resizing()
         self.spec = spec
+        self._fast_resize = fast_resize
         self._mean = np.array(spec.mean, np.float32)[:, None, None]
         self._std = np.array(spec.std, np.float32)[:, None, None]
 
@@ -64,7 +76,7 @@ class ImageTransform:
         image = self._prepare(image)
         if self.spec.rgb_conversion == "before_resize":
             image = _to_rgb(image)
-        rgb = np.asarray(_to_rgb(fit(image, self.spec)))  # (h, w, 3)
+        rgb = np.asarray(_to_rgb(fit(image, self.spec, fast=self._fast_resize)))  # (h, w, 3)
         # torchvision's operations, in its order: another order changes the last bit
         np.divide(rgb.transpose(2, 0, 1), np.float32(255), out=out, dtype=np.float32)
         np.subtract(out, self._mean, out=out)

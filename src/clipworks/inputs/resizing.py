@@ -6,11 +6,11 @@ the spec says so, so that results agree to the last bit. Sizes are (width, heigh
 
 from __future__ import annotations
 
-import math
-
 from PIL import Image
 from PIL.Image import Resampling
 
+from clipworks.inputs.fast_resizing import can_resize_fast, resize_fast
+from clipworks.inputs.source_spans import crop_span, crop_start, seen_pixels
 from clipworks.inputs.specs import CropRounding, ImageSpec
 
 _FILTERS = {
@@ -20,7 +20,6 @@ _FILTERS = {
     "lanczos": Resampling.LANCZOS,
 }
 _PLAIN_MODES = frozenset({"L", "RGB", "CMYK", "YCbCr"})
-_WIDEST_SUPPORT = 3  # lanczos looks at three source pixels on either side
 
 MAX_RESIZED_PIXELS = 2**24
 """Above this many pixels only the part that the crop keeps is resized.
@@ -30,10 +29,18 @@ so a level may differ by a few: this is not the way for pictures of ordinary sha
 """
 
 
-def fit(image: Image.Image, spec: ImageSpec) -> Image.Image:
-    """The picture at exactly the spec's size, in its own mode."""
+def fit(image: Image.Image, spec: ImageSpec, *, fast: bool = False) -> Image.Image:
+    """The picture at exactly the spec's size, in its own mode.
+
+    Args:
+        image: decoded.
+        spec: what the model wants.
+        fast: a level may be one higher or lower here and there (see `fast_resizing`).
+    """
     target = (spec.width, spec.height)
     size = resized_size(image.size, spec)
+    if fast and can_resize_fast(image, spec.interpolation):
+        return _fit_fast(image, size, spec)
     if size[0] * size[1] > MAX_RESIZED_PIXELS and spec.resize == "shortest":
         return _resize_centre(image, size, spec)
     if _goes_in_passes(image, size, spec):
@@ -65,13 +72,9 @@ def _crop_centre(
     if image.size == target:
         return image
     left, top = (
-        _crop_start(have, want, rounding) for have, want in zip(image.size, target, strict=True)
+        crop_start(have, want, rounding) for have, want in zip(image.size, target, strict=True)
     )
     return image.crop((left, top, left + target[0], top + target[1]))
-
-
-def _crop_start(have: int, want: int, rounding: CropRounding) -> int:
-    return round((have - want) / 2) if rounding == "nearest" else (have - want) // 2
 
 
 def _pad(image: Image.Image, target: tuple[int, int], fill: int) -> Image.Image:
@@ -89,17 +92,24 @@ def _pad(image: Image.Image, target: tuple[int, int], fill: int) -> Image.Image:
 def _goes_in_passes(image: Image.Image, size: tuple[int, int], spec: ImageSpec) -> bool:
     """Whether Pillow would resize first across and then down, with nothing before or between.
 
-    Other modes are converted for the while, `nearest` has no passes, and what shrinks more than
-    twice as much in height as in width, newer Pillows resize down first.
+    Other modes are converted for the while, and `nearest` has no passes.
     """
-    across, down = (have - want for have, want in zip(image.size, size, strict=True))
     return (
         spec.resize == "shortest"
         and size != (spec.width, spec.height)
         and spec.interpolation != "nearest"
         and image.mode in _PLAIN_MODES
-        and down <= max(0, 2 * across)
+        and not _goes_down_first(image.size, size)
     )
+
+
+def _goes_down_first(have: tuple[int, int], want: tuple[int, int]) -> bool:
+    """Whether newer Pillows resize down first: what loses more than twice as many rows as columns.
+
+    Older ones always go across first.
+    """
+    columns, rows = (before - after for before, after in zip(have, want, strict=True))
+    return rows > max(0, 2 * columns)
 
 
 def _resize_in_passes(image: Image.Image, size: tuple[int, int], spec: ImageSpec) -> Image.Image:
@@ -109,8 +119,8 @@ def _resize_in_passes(image: Image.Image, size: tuple[int, int], spec: ImageSpec
     one down only the columns that the crop keeps.
     """
     resampling = _FILTERS[spec.interpolation]
-    axes = zip(image.size, size, (spec.width, spec.height), strict=True)
-    _, (top, bottom, _, _) = (_source_span(*axis, rounding=spec.crop_rounding) for axis in axes)
+    start, stop = crop_span(image.height, size[1], spec.height, spec.crop_rounding)
+    top, bottom = seen_pixels(start, stop, spec.height, image.height)
     rows = image if bottom - top == image.height else image.crop((0, top, image.width, bottom))
     wide = rows.resize((size[0], rows.height), resampling)
     part = _crop_centre(wide, (spec.width, rows.height), spec.crop_rounding)
@@ -122,25 +132,33 @@ def _resize_in_passes(image: Image.Image, size: tuple[int, int], spec: ImageSpec
     return _crop_centre(resized, (spec.width, spec.height), spec.crop_rounding)
 
 
+def _fit_fast(image: Image.Image, size: tuple[int, int], spec: ImageSpec) -> Image.Image:
+    target = (spec.width, spec.height)
+    is_cropped = spec.resize == "shortest"
+    resized = resize_fast(
+        image,
+        target if is_cropped else size,
+        spec.interpolation,
+        _crop_box(image, size, spec) if is_cropped else (0, 0, *image.size),
+        down_first=_goes_down_first(image.size, size),
+    )
+    return _pad(resized, target, spec.fill)
+
+
 def _resize_centre(image: Image.Image, size: tuple[int, int], spec: ImageSpec) -> Image.Image:
     """What `_crop_centre(image.resize(size), ...)` gives, without the pixels outside."""
-    target = (spec.width, spec.height)
-    axes = zip(image.size, size, target, strict=True)
-    spans = [_source_span(*axis, rounding=spec.crop_rounding) for axis in axes]
-    (left, right, start_x, stop_x), (top, bottom, start_y, stop_y) = spans
+    start_x, start_y, stop_x, stop_y = _crop_box(image, size, spec)
+    left, right = seen_pixels(start_x, stop_x, spec.width, image.width)
+    top, bottom = seen_pixels(start_y, stop_y, spec.height, image.height)
     part = image.crop((left, top, right, bottom))
-    box = (start_x, start_y, stop_x, stop_y)
-    return part.resize(target, _FILTERS[spec.interpolation], box=box)
+    box = (start_x - left, start_y - top, stop_x - left, stop_y - top)
+    return part.resize((spec.width, spec.height), _FILTERS[spec.interpolation], box=box)
 
 
-def _source_span(
-    have: int, resized: int, want: int, *, rounding: CropRounding
-) -> tuple[int, int, float, float]:
-    """One axis: the source pixels that the crop depends on, and the crop's place among them."""
-    scale = have / resized
-    first = _crop_start(resized, want, rounding)
-    start, stop = first * scale, (first + want) * scale
-    margin = _WIDEST_SUPPORT * max(scale, 1.0) + 1
-    low = max(0, math.floor(start - margin))
-    high = min(have, math.ceil(stop + margin))
-    return low, high, start - low, min(stop - low, high - low)
+def _crop_box(
+    image: Image.Image, size: tuple[int, int], spec: ImageSpec
+) -> tuple[float, float, float, float]:
+    """The part of the picture that the crop keeps: left, top, right, bottom."""
+    left, right = crop_span(image.width, size[0], spec.width, spec.crop_rounding)
+    top, bottom = crop_span(image.height, size[1], spec.height, spec.crop_rounding)
+    return left, top, right, bottom

@@ -35,12 +35,12 @@ def samples(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def pool():
-    with DecoderPool(SPEC, fast=False, num_decoders=1, num_readers=2, batch_size=8) as pool:
+    with DecoderPool(SampleDecoder(SPEC), num_decoders=1, num_readers=2, batch_size=8) as pool:
         yield pool
 
 
 def expected_of(samples):
-    reader = ThreadReader(SampleDecoder(SPEC, fast=False), 8)
+    reader = ThreadReader(SampleDecoder(SPEC), 8)
     read = reader.read(samples)
     return read, reader.pixels[: len(samples)]
 
@@ -90,7 +90,7 @@ def test_a_sample_that_holds_up_is_given_up(pool, samples, monkeypatch):
 def test_decoders_that_never_start_end_the_run(pool, samples, monkeypatch):
     monkeypatch.setattr(decoder_pool, "_open_decoder", os.abort)  # in place of what starts them
     with (
-        DecoderPool(SPEC, fast=False, num_decoders=1, num_readers=1, batch_size=8) as broken,
+        DecoderPool(SampleDecoder(SPEC), num_decoders=1, num_readers=1, batch_size=8) as broken,
         pytest.raises(ClipworksError, match=r"before its first picture, 3 times: --decoders 0"),
     ):
         monkeypatch.setattr(broken, "_arguments", ())
@@ -110,11 +110,12 @@ def test_no_room_is_one_line(monkeypatch):
 
 KILLED = """
 import os, signal, sys
+from clipworks.embed.batch_reader import SampleDecoder
 from clipworks.embed.decoder_pool import DecoderPool
 from clipworks.inputs import ImageSpec
 if __name__ == "__main__":
     settings = {"num_decoders": 2, "num_readers": 2, "batch_size": 8}
-    with DecoderPool(ImageSpec(8, 8), fast=False, **settings) as pool:
+    with DecoderPool(SampleDecoder(ImageSpec(8, 8)), **settings) as pool:
         pool.reader(0).read([])
         decoders = [pool._free.get() for _ in range(2)]
         print(*(decoder.pid for decoder in decoders), flush=True)

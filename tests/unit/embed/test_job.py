@@ -1,4 +1,5 @@
 import importlib
+import importlib.util
 import os
 import shutil
 from dataclasses import replace
@@ -9,6 +10,7 @@ import pytest
 from clipworks.data.embedding_folder import write_manifest
 from clipworks.data.shard import Shard
 from clipworks.data.sources.folder_source import FolderSource
+from clipworks.embed import job as job_module
 from clipworks.embed.embed_settings import EmbedSettings
 from clipworks.embed.job import explaining_storage, open_job
 from clipworks.errors import FolderError, MissingExtraError, ModelMismatchError, SettingsError
@@ -63,6 +65,40 @@ def test_an_open_batch_size_is_the_best_one_or_the_one_that_the_folder_was_begun
             assert job.manifest.settings["batch_size"] == expected
     with pytest.raises(SettingsError, match="begun with batch_size 5, not 2"):
         begin(pictures, tmp_path / "a")
+
+
+@pytest.mark.parametrize("is_installed", [True, False])
+def test_an_open_way_of_resizing_is_the_fast_one_where_there_is_one(
+    pictures, tmp_path, monkeypatch, is_installed
+):
+    monkeypatch.setattr(job_module, "has_fast_resizing", lambda: is_installed)
+    job = begin(pictures, tmp_path / "out")
+    assert job.settings.fast_resize == is_installed
+    assert job.manifest.settings["resize"] == ("fast" if is_installed else "exact")
+
+
+@pytest.mark.parametrize("begun", [True, False])
+def test_an_open_way_of_resizing_is_that_of_the_folder(pictures, tmp_path, monkeypatch, begun):
+    begin(pictures, tmp_path / "out", fast_resize=begun)
+    monkeypatch.setattr(job_module, "has_fast_resizing", lambda: not begun)
+    assert begin(pictures, tmp_path / "out").settings.fast_resize == begun
+    words = ("fast", "exact") if begun else ("exact", "fast")
+    with pytest.raises(SettingsError, match="begun with resize {}, not {}".format(*words)):
+        begin(pictures, tmp_path / "out", fast_resize=not begun)
+
+
+def test_folders_from_before_there_was_a_choice_go_on_as_they_were_begun(pictures, tmp_path):
+    manifest = begin(pictures, tmp_path / "out", fast_resize=False).manifest
+    before = {name: value for name, value in manifest.settings.items() if name != "resize"}
+    write_manifest(tmp_path / "out", replace(manifest, settings=before))
+    assert begin(pictures, tmp_path / "out").settings.fast_resize is False
+
+
+def test_fast_resizing_that_is_not_installed_is_told_at_once(pictures, tmp_path, monkeypatch):
+    begin(pictures, tmp_path / "out", fast_resize=True)
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(MissingExtraError, match="pip install cykooz-resizer"):
+        begin(pictures, tmp_path / "out")
 
 
 def test_another_model_is_refused_and_both_are_named(pictures, tmp_path):

@@ -36,7 +36,7 @@ def embedder():
 
 
 def make_worker(embedder, *, batch_size=4, with_texts=False):
-    reader = ThreadReader(SampleDecoder(embedder.card.image, fast=False), batch_size)
+    reader = ThreadReader(SampleDecoder(embedder.card.image), batch_size)
     return BatchWorker(
         embedder, reader, rows=RowFormat(with_texts=with_texts), turnstile=threading.Lock()
     )
@@ -174,7 +174,7 @@ def test_the_model_is_entered_through_the_turnstile(tmp_path, embedder):
         return inner(pixels)
 
     embedder.encoder.encode_images = encode
-    reader = ThreadReader(SampleDecoder(embedder.card.image, fast=False), 2)
+    reader = ThreadReader(SampleDecoder(embedder.card.image), 2)
     worker = BatchWorker(embedder, reader, rows=RowFormat(), turnstile=turnstile)
     worker.embed([picture(tmp_path, 0)])
     assert not turnstile.locked()
@@ -182,7 +182,7 @@ def test_the_model_is_entered_through_the_turnstile(tmp_path, embedder):
 
 def test_rows_are_shortened_and_stored_as_asked(tmp_path, embedder):
     samples = [picture(tmp_path, n) for n in range(3)]
-    reader = ThreadReader(SampleDecoder(embedder.card.image, fast=False), 4)
+    reader = ThreadReader(SampleDecoder(embedder.card.image), 4)
     worker = BatchWorker(
         embedder.shortened(4),
         reader,
