@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from queue import SimpleQueue
+from collections.abc import Callable, Iterator
 from typing import final
 
 from clipworks.data.sources.source import AbstractPartition
+from clipworks.embed.crew import run_crew
 from clipworks.embed.executors.executor import AbstractExecutor
 from clipworks.embed.job import EmbedJob
 from clipworks.embed.outcome import EmbedReport, FailedPartition, Report, RunRecord, sum_up
@@ -22,7 +21,7 @@ RETRIES = 2
 _HOPELESS = 10  # so many partitions have failed, and none was made: the cause is not in them
 _REASON_LENGTH = 300
 
-Event = tuple[int, Tally] | FailedPartition | Future[None]
+Event = tuple[int, Tally] | FailedPartition
 
 
 def run_job_on(
@@ -38,18 +37,15 @@ def run_job_on(
     record = RunRecord(job, report)
     failed: list[FailedPartition] = []
     feed = _PartitionFeed(job)
-    events: SimpleQueue[Event] = SimpleQueue()
-    with ThreadPoolExecutor(executor.num_tasks, thread_name_prefix="dispatch") as pool:
-        try:
-            seats = range(executor.num_tasks)
-            running = [pool.submit(_serve, executor, seat, feed, events) for seat in seats]
-            for future in running:
-                future.add_done_callback(events.put)
-            _listen(events, len(running), record, failed)
-        except BaseException:
-            feed.stop()
-            executor.stop()
-            raise
+
+    def serve(seat: int, tell: Callable[[Event], None]) -> None:
+        _serve(executor, seat, feed, tell)
+
+    def give_up() -> None:
+        feed.stop()
+        executor.stop()
+
+    run_crew(executor.num_tasks, serve, lambda event: _hear(event, record, failed), give_up)
     failed.sort(key=lambda one: one.number)
     return sum_up(job, record, seconds=time.perf_counter() - begin, failed=failed)
 
@@ -77,12 +73,12 @@ class _PartitionFeed:
 
 
 def _serve(
-    executor: AbstractExecutor, seat: int, feed: _PartitionFeed, events: SimpleQueue[Event]
+    executor: AbstractExecutor, seat: int, feed: _PartitionFeed, tell: Callable[[Event], None]
 ) -> None:
     for partition in feed:
         for left in range(RETRIES, -1, -1):
             try:
-                events.put((partition.number, executor.make(seat, partition)))
+                tell((partition.number, executor.make(seat, partition)))
                 break
             except Exception as error:
                 # A worker's own error can be anything at all.
@@ -93,29 +89,19 @@ def _serve(
                 if feed.stopped:
                     return
                 if not left:
-                    events.put(FailedPartition(partition.number, _reason(error)))
+                    tell(FailedPartition(partition.number, _reason(error)))
 
 
-def _listen(
-    events: SimpleQueue[Event],
-    num_running: int,
-    record: RunRecord,
-    failed: list[FailedPartition],
-) -> None:
-    while num_running:
-        event = events.get()
-        if isinstance(event, Future):
-            event.result()  # raises what no retry mends
-            num_running -= 1
-        elif isinstance(event, tuple):
-            record.add_partition(*event)
-        else:
-            failed.append(event)
-            if len(failed) >= _HOPELESS and not record.tally.handled:
-                raise ClipworksError(
-                    f"the first {len(failed)} partitions have all failed, each "
-                    f"{RETRIES + 1} times; the last one because {event.reason}"
-                )
+def _hear(event: Event, record: RunRecord, failed: list[FailedPartition]) -> None:
+    if isinstance(event, tuple):
+        record.add_partition(*event)
+        return
+    failed.append(event)
+    if len(failed) >= _HOPELESS and not record.tally.handled:
+        raise ClipworksError(
+            f"the first {len(failed)} partitions have all failed, each "
+            f"{RETRIES + 1} times; the last one because {event.reason}"
+        )
 
 
 def _reason(error: Exception) -> str:

@@ -12,10 +12,8 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
-from queue import SimpleQueue
 
 from clipworks.data.sources.opening import open_source
 from clipworks.data.sources.source import AbstractPartition, AbstractSource
@@ -27,6 +25,7 @@ from clipworks.embed.batch_reader import (
     TextReader,
     ThreadReader,
 )
+from clipworks.embed.crew import run_crew
 from clipworks.embed.decoder_pool import DecoderPool
 from clipworks.embed.embed_settings import EmbedSettings
 from clipworks.embed.folder_plan import FolderPlan
@@ -126,7 +125,7 @@ def make_partitions(
     readers: OpenReader,
     count: Callable[[Tally], None],
 ) -> None:
-    """Run threads until no batch is left, or one of them fails, or the user has had enough.
+    """Have threads make partitions until no batch is left.
 
     Args:
         plan: of the folder.
@@ -141,40 +140,18 @@ def make_partitions(
     settings = plan.settings
     embedder = embedder.shortened(settings.dim)
     feed = BatchFeed(partitions, settings.batch_size)
-    events: SimpleQueue[Tally | Future[None]] = SimpleQueue()
     turnstile = threading.Semaphore(settings.encoding)
 
-    def work(number: int) -> None:
+    def work(number: int, tell: Callable[[Tally], None]) -> None:
         worker = BatchWorker(embedder, readers(number), rows=plan.rows, turnstile=turnstile)
         for task in feed:
             rows = worker.embed(task.samples, source_s=task.source_s)
             write_s = 0.0
             if batches := task.gathering.add(task.place, rows):
                 write_s = _write(plan, task.gathering.number, batches)
-            events.put(_tally(rows, write_s))
+            tell(_tally(rows, write_s))
 
-    with ThreadPoolExecutor(settings.workers, thread_name_prefix="embed") as pool:
-        try:
-            running = [pool.submit(work, number) for number in range(settings.workers)]
-            for future in running:
-                future.add_done_callback(events.put)
-            _listen(events, len(running), count)
-        finally:
-            feed.stop()
-
-
-def _listen(
-    events: SimpleQueue[Tally | Future[None]],
-    num_running: int,
-    count: Callable[[Tally], None],
-) -> None:
-    while num_running:
-        event = events.get()
-        if isinstance(event, Future):
-            event.result()  # raises what the worker raised
-            num_running -= 1
-        else:
-            count(event)
+    run_crew(settings.workers, work, count, feed.stop)
 
 
 def _tally(rows: BatchRows, write_s: float) -> Tally:
