@@ -14,7 +14,7 @@ from clipworks.data.embedding_folder import Manifest, existing_partitions, read_
 from clipworks.errors import FolderError
 from clipworks.search.deleted_rows import KeptIndex, kept_rows
 from clipworks.search.embedding_rows import EmbeddingRows
-from clipworks.search.folder_contents import Modality, read_contents
+from clipworks.search.folder_contents import Modality, read_contents, read_rows
 from clipworks.search.index import INDEXES, AbstractIndex
 from clipworks.search.index_card import IndexCard, read_index_card
 from clipworks.search.metadata import MetadataTable
@@ -80,7 +80,7 @@ def _open_all_rows(folder: Path, modality: Modality) -> OpenedIndex:
     metadata = MetadataTable([part.metadata for part in existing_partitions(folder)])
     measures = card.measures.get(modality) if card else None
     refinement = measures.refinement if measures else 0
-    rows = read_contents(folder).rows.get(modality) if refinement else None
+    rows = read_rows(folder, modality, metadata) if refinement else None
     index = opened_alone(path, card.backend if card else DEFAULT_BACKEND, rows, refinement)
     if index.size != metadata.size:
         raise FolderError(

@@ -6,12 +6,11 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 from jaxtyping import Int64
 
 from clipworks.data.embedding_folder import IMAGE_PATH_COLUMN, existing_partitions
-from clipworks.errors import FolderError, InputError
+from clipworks.errors import InputError
+from clipworks.search.metadata import MetadataTable
 
 _SHOWN = 3
 
@@ -52,14 +51,9 @@ def _either(rows_of: dict[str, list[int]], path: str) -> list[int]:
 def _rows_of_paths(folder: Path, paths: list[str]) -> dict[str, list[int]]:
     wanted = {*paths, *(str(Path(path).absolute()) for path in paths)}
     rows_of: dict[str, list[int]] = {}
-    start = 0
-    for files in existing_partitions(folder):
-        try:
-            column = pq.read_table(files.metadata, columns=[IMAGE_PATH_COLUMN]).column(0)
-        except (pa.ArrowException, OSError, KeyError) as error:
-            raise FolderError(f"{files.metadata} is damaged: {error}") from error
-        for row, path in enumerate(column.to_pylist(), start):
+    metadata = MetadataTable([files.metadata for files in existing_partitions(folder)])
+    for start, table in metadata.tables([IMAGE_PATH_COLUMN]):
+        for row, path in enumerate(table[IMAGE_PATH_COLUMN].to_pylist(), start):
             if path in wanted:
                 rows_of.setdefault(path, []).append(row)
-        start += len(column)
     return rows_of
