@@ -95,6 +95,7 @@ def parse_options() -> argparse.Namespace:
     parser.add_argument("--kind", default="auto")
     parser.add_argument("--memory", default="6G")
     parser.add_argument("--recall", type=float, default=0.95)
+    parser.add_argument("--queries", default="both", help="what is asked: image, text or both")
     parser.add_argument("--peer", help="python of an environment with autofaiss")
     parser.add_argument("--curve", action="store_true", help="also at other recalls")
     parser.add_argument("--json", type=Path)
@@ -137,7 +138,7 @@ def compare(folder: Path, size: int, options: argparse.Namespace) -> list[Built]
     trial = Trial(rows, sets, find_exactly(sets, rows, lambda *_: None))
     if options.curve:
         print_curve(indexes, trial)
-    ready = tune_all(indexes, trial, options.recall)
+    ready = tune_all(indexes, trial.asked_by(options.queries), options.recall)
     times = ask_in_turn(ready, trial)
     return [
         Built(
@@ -204,7 +205,16 @@ def build_ours(folder: Path, options: argparse.Namespace) -> dict[str, Any]:
         "took = {'build_s': time.perf_counter() - begin, 'cpu_s': time.process_time() - cpu}\n"
         "print(json.dumps({**took, 'peak_bytes': peak}))\n"
     )
-    settings = ["--kind", options.kind, "--memory", options.memory, "--recall", options.recall]
+    settings = [
+        "--kind",
+        options.kind,
+        "--queries",
+        options.queries,
+        "--memory",
+        options.memory,
+        "--recall",
+        options.recall,
+    ]
     return run_json([sys.executable, "-c", program, "index", folder, *settings])
 
 

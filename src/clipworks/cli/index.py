@@ -34,6 +34,15 @@ Recall = Annotated[
         show_default=False,
     ),
 ]
+Queries = Annotated[
+    str | None,
+    typer.Option(
+        envvar="CLIPWORKS_INDEX_QUERIES",
+        help="What will be asked: both, the default, or image or text alone, which is then "
+        "answered sooner.",
+        show_default=False,
+    ),
+]
 Memory = Annotated[
     str | None,
     typer.Option(
@@ -85,6 +94,7 @@ def index(
     folder: EmbeddingFolder,
     kind: Kind = None,
     recall: Recall = None,
+    queries: Queries = None,
     memory: Memory = None,
     backend: IndexBackend = None,
     server: Server = None,
@@ -114,6 +124,7 @@ def index(
         before,
         kind=kind or before.kind,
         recall=before.recall if recall is None else recall,
+        queries=queries or before.queries,
         memory_bytes=parse_size(memory) if memory else 0,
         server=server or before.server,
     )
@@ -142,7 +153,9 @@ def _as_before(folder: Path, backend: str | None) -> tuple[str, IndexSettings]:
     before = next(iter(card.measures.values()), None) if card else None
     if card is None or before is None:
         return backend or "faiss", IndexSettings()
-    settings = IndexSettings(kind=before.asked_kind, recall=before.target, server=before.server)
+    settings = IndexSettings(
+        before.asked_kind, before.target, before.asked_by, server=before.server
+    )
     return backend or card.backend, settings
 
 

@@ -29,6 +29,7 @@ _FEW_ROWS = 16_384  # are enough to learn the range of each number
 _CODE_BITS = 8
 _FAST_CODE_BITS = 4  # sixteen values: as many as a register of the processor looks up at once
 _COMPARED_AGAIN = 16  # times as many rows as a page of ten has
+_COMPARED_AGAIN_OF_GRAPH = 3  # whose codes are finer
 _LISTS_PROBED = 32  # until the index is tuned
 _NODES_VISITED = 128
 
@@ -117,22 +118,33 @@ def _trained(rows: EmbeddingRows, plan: IndexPlan) -> Any:  # noqa: ANN401
     if plan.kind == "flat":
         return faiss.IndexScalarQuantizer(dim, faiss.ScalarQuantizer.QT_fp16, measure)
     if plan.kind == "hnsw":
-        graph = faiss.IndexHNSWSQ(dim, faiss.ScalarQuantizer.QT_8bit, GRAPH_LINKS, measure)
-        graph.train(rows.sample(_FEW_ROWS))
-        graph.hnsw.efSearch = _NODES_VISITED
-        return graph
+        return _trained_graph(rows)
     if plan.kind == "ivf-fast":
         return _trained_fast(rows, plan)
     return _trained_lists(rows, plan)
 
 
+def _trained_graph(rows: EmbeddingRows) -> Any:  # noqa: ANN401
+    """A graph of narrowed rows, and codes of whole rows to compare its finds again."""
+    few = rows.sample(_FEW_ROWS)
+    narrowing = _trained_narrowing(few)
+    graph = faiss.IndexHNSWSQ(
+        narrowing.d_out, faiss.ScalarQuantizer.QT_8bit, GRAPH_LINKS, faiss.METRIC_INNER_PRODUCT
+    )
+    graph.train(narrowing.apply(few))
+    graph.hnsw.efSearch = _NODES_VISITED
+    whole = faiss.IndexScalarQuantizer(
+        rows.embedding_dim, faiss.ScalarQuantizer.QT_fp16, faiss.METRIC_INNER_PRODUCT
+    )
+    return _compared_again(narrowing, graph, whole, _COMPARED_AGAIN_OF_GRAPH)
+
+
 def _trained_fast(rows: EmbeddingRows, plan: IndexPlan) -> Any:  # noqa: ANN401
     """Tiny codes of narrowed rows to look through, and codes of whole rows to compare again."""
-    dim, measure = rows.embedding_dim, faiss.METRIC_INNER_PRODUCT
-    narrow, lists = narrow_dim(dim), min(plan.lists, rows.size)
+    measure, lists = faiss.METRIC_INNER_PRODUCT, min(plan.lists, rows.size)
     few = rows.sample(_FEW_ROWS)
-    with one_thread():
-        narrowing = _trained_narrowing(few, narrow)
+    narrowing = _trained_narrowing(few)
+    narrow = narrowing.d_out
     tiny = faiss.IndexIVFPQFastScan(
         faiss.IndexFlatIP(narrow), narrow, lists, narrow, _FAST_CODE_BITS, measure
     )
@@ -142,22 +154,30 @@ def _trained_fast(rows: EmbeddingRows, plan: IndexPlan) -> Any:  # noqa: ANN401
     tiny.train_q1(len(learnt), faiss.swig_ptr(learnt), False, measure)
     with one_thread():  # what is left is to learn many small codes
         tiny.train(learnt)
-    whole = faiss.IndexScalarQuantizer(dim, faiss.ScalarQuantizer.QT_8bit, measure)
+    whole = faiss.IndexScalarQuantizer(
+        rows.embedding_dim, faiss.ScalarQuantizer.QT_8bit, faiss.METRIC_INNER_PRODUCT
+    )
     whole.train(few)
-    index = faiss.IndexRefine(faiss.IndexPreTransform(narrowing, tiny), whole)
-    index.k_factor = _COMPARED_AGAIN
+    return _compared_again(narrowing, tiny, whole, _COMPARED_AGAIN)
+
+
+def _compared_again(narrowing: Any, narrow: Any, whole: Any, times: int) -> Any:  # noqa: ANN401
+    """An index of narrowed rows whose finds are compared again, with codes of whole rows."""
+    index = faiss.IndexRefine(faiss.IndexPreTransform(narrowing, narrow), whole)
+    index.k_factor = times
     return index
 
 
-def _trained_narrowing(rows: Embeddings, narrow: int) -> Any:  # noqa: ANN401
+def _trained_narrowing(rows: Embeddings) -> Any:  # noqa: ANN401
     """The directions in which rows are longest, turned so that each code has as much to tell.
 
     The rows' opposites are learnt too: so the mean is 0, and inner products stay what they are.
     """
     dim = rows.shape[1]
     enough = _at_least(dim, rows)
-    narrowing = faiss.PCAMatrix(dim, narrow, 0, True)
-    narrowing.train(np.concatenate([enough, -enough]))
+    narrowing = faiss.PCAMatrix(dim, narrow_dim(dim), 0, True)
+    with one_thread():
+        narrowing.train(np.concatenate([enough, -enough]))
     return narrowing
 
 

@@ -68,7 +68,7 @@ def search_parameters(index: Any, k: int, effort: Effort) -> Any:  # noqa: ANN40
         inner = search_parameters(faiss.downcast_index(index.index), k, effort)
         return faiss.SearchParametersPreTransform(index_params=inner) if inner else None
     if isinstance(index, faiss.IndexRefine):
-        rows = min(index.ntotal, _rows_compared_again(index, k))
+        rows = min(index.ntotal, _rows_compared_again(index, k, effort))
         inner = search_parameters(faiss.downcast_index(index.base_index), rows, effort)
         return faiss.IndexRefineSearchParameters(k_factor=rows / k, base_index_params=inner)
     chosen: dict[str, Any] = {}
@@ -86,11 +86,28 @@ def search_parameters(index: Any, k: int, effort: Effort) -> Any:  # noqa: ANN40
     return faiss.SearchParameters(**chosen) if chosen else None
 
 
-def _rows_compared_again(index: Any, k: int) -> int:  # noqa: ANN401
-    """How many rows a refined index takes a second look at, for k hits."""
+def _rows_compared_again(index: Any, k: int, effort: Effort) -> int:  # noqa: ANN401
+    """How many rows a refined index takes a second look at, for k hits.
+
+    Of a graph no more than it is to visit: it visits as many as it is asked for at the least.
+    """
     if index.k_factor <= 1:
         return k
-    return max(math.ceil(_PAGE * index.k_factor), math.ceil(k * min(index.k_factor, _DEEP_FACTOR)))
+    rows = max(_PAGE * index.k_factor, k * min(index.k_factor, _DEEP_FACTOR))
+    if graph := graph_of(index):
+        rows = min(rows, max(k, graph.hnsw.efSearch * effort.factor))
+    return math.ceil(rows)
+
+
+def graph_of(index: Any) -> Any:  # noqa: ANN401
+    """The graph in an index, however it is wrapped; None where there is none."""
+    if isinstance(index, faiss.IndexHNSW):
+        return index
+    if isinstance(index, faiss.IndexIDMap | faiss.IndexPreTransform):
+        return graph_of(faiss.downcast_index(index.index))
+    if isinstance(index, faiss.IndexRefine):
+        return graph_of(faiss.downcast_index(index.base_index))
+    return None
 
 
 def share_queries(index: Any) -> bool:  # noqa: ANN401

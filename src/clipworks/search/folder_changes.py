@@ -273,7 +273,7 @@ def _is_outgrown(
     card: IndexCard, joint: FolderContents, modality: Modality, order: BuildOrder
 ) -> bool:
     """Whether the grown folder would get another kind of index, or many more lists."""
-    settings, dim = order.settings, joint.rows[modality].embedding_dim
+    settings, dim = replace(order.settings, rows=modality), joint.rows[modality].embedding_dim
     then = plan_index(card.rows, dim, settings)
     now = plan_index(joint.metadata.size, dim, settings)
     return now.kind != then.kind or now.lists >= _OUTGROWN * max(1, then.lists)

@@ -1,8 +1,10 @@
 """Queries to measure an index with, and what exact search answers to them.
 
-A picture that is a query is a row of the folder, and is left out of its own answers. It is not
-perturbed: what people search with are other pictures of the same kind, which lie where the rows
-lie, and random noise would point away from all of them.
+A picture that is a query is a row of the folder, moved a little and left out of its own answers.
+What people search with are other pictures of the same kind, which lie where the rows lie: so it is
+moved along the difference between two rows that are neighbours elsewhere. Random noise would point
+away from all rows; and a row that is not moved, a graph finds too easily, since it has linked it
+with its nearest.
 
 Texts lie elsewhere than pictures do, so that an index finds less with them: they are measured
 apart.
@@ -17,14 +19,17 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from clipworks.arrays import Embeddings
+from clipworks.arrays import Embeddings, normalize_rows
 from clipworks.search.embedding_rows import EmbeddingRows, draw_rows
 from clipworks.search.faiss_binding import faiss
 from clipworks.search.folder_contents import FolderContents, Modality
+from clipworks.search.index import AbstractIndex
 from clipworks.search.matches import Matches, keep_best, no_matches
 
 MAX_QUERIES = 400
 MAX_HITS = 100
+_NEIGHBOURS = 40
+_STEP = 0.5  # of the difference: with it, queries are a little harder than unseen pictures
 _TAKEN_TWICE = MAX_HITS + 1  # a query's own row is among them
 _SEED = 0
 
@@ -78,7 +83,7 @@ def draw_queries(
             f"{modality}->{modality}",
             contents.rows[modality].take(drawn),
             drawn,
-            "rows of the folder, each left out of its own answers",
+            "rows of the folder, moved a little, each left out of its own answers",
         )
     ]
     if other in contents.rows:
@@ -92,6 +97,26 @@ def draw_queries(
     return (
         [*sets, QuerySet(f"{other}->{modality}", queries, None, origin)] if len(queries) else sets
     )
+
+
+def moved(each: QuerySet, index: AbstractIndex, rows: EmbeddingRows) -> QuerySet:
+    """Move a folder's own rows to where no row is; other queries stay where they are.
+
+    Args:
+        each: queries.
+        index: of the rows; roughly right neighbours do.
+        rows: the same.
+    """
+    if each.own is None:
+        return each
+    random = np.random.default_rng(_SEED)
+    found = index.search(each.queries, _NEIGHBOURS + 1)
+    steps = np.zeros_like(each.queries)
+    for number, near in enumerate(each.answers(found, _NEIGHBOURS)):
+        if len(near):
+            steps[number] = each.queries[number] - rows.take(random.choice(near, 1))[0]
+    # Each gets another's step: its own would lead to where its neighbours are, or away from all.
+    return replace(each, queries=normalize_rows(each.queries + _STEP * np.roll(steps, 1, axis=0)))
 
 
 def find_exactly(sets: list[QuerySet], rows: EmbeddingRows, watch: Watch) -> list[Matches]:

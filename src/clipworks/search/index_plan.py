@@ -12,6 +12,9 @@ from clipworks.errors import SettingsError
 from clipworks.search.index_settings import AUTO, IndexSettings
 
 MAX_FLAT_ROWS = 20_000  # comparing with every row takes about 0.6 ms, and is exact
+MAX_GRAPH_ROWS = 150_000  # of more, texts are found sooner in lists
+# Queries that are what the rows are, a graph answers sooner than anything else.
+_MAX_FLAT_ROWS_ALIKE, _MAX_GRAPH_ROWS_ALIKE = 5_000, 300_000
 GRAPH_LINKS = 32
 _LINK_BYTES = 2 * GRAPH_LINKS * 4 + 16
 _ID_BYTES = 8
@@ -51,7 +54,7 @@ def plan_index(num_rows: int, dim: int, settings: IndexSettings) -> IndexPlan:
     Raises:
         SettingsError: the kind that is asked for does not fit the memory.
     """
-    kind = settings.kind if settings.kind != AUTO else _choose(num_rows, dim, settings.memory)
+    kind = settings.kind if settings.kind != AUTO else _choose(num_rows, dim, settings)
     size = size_of(kind, num_rows, dim)
     fits = size + _BUILDING_BYTES <= settings.memory
     if not fits and kind not in _ON_DISK:
@@ -71,16 +74,30 @@ def size_of(kind: str, num_rows: int, dim: int) -> int:
     return math.ceil(row * num_rows * (1.0 if kind == "flat" else _OVERHEAD)) + centres
 
 
-def _choose(num_rows: int, dim: int, memory: int) -> str:
-    """A graph is never chosen: it takes many times as long to build, and misses texts."""
-    for kind, most in {"flat": MAX_FLAT_ROWS, "ivf-fast": math.inf}.items():
-        if num_rows <= most and size_of(kind, num_rows, dim) + _BUILDING_BYTES <= memory:
+def _choose(num_rows: int, dim: int, settings: IndexSettings) -> str:
+    """The first kind that has so many rows and fits; lists are what takes least to build."""
+    flat, graph = MAX_FLAT_ROWS, MAX_GRAPH_ROWS
+    if settings.is_asked_alike:
+        flat, graph = _MAX_FLAT_ROWS_ALIKE, _MAX_GRAPH_ROWS_ALIKE
+    for kind, limit in {"flat": flat, "hnsw": graph, "ivf-fast": math.inf}.items():
+        fits = size_of(kind, num_rows, dim) + _BUILDING_BYTES <= settings.memory
+        if num_rows <= limit and fits:
             return kind
     return "ivf-pq"
 
 
+def second_choice(num_rows: int, dim: int, settings: IndexSettings) -> str:
+    """What to build where the first choice finds too little; empty where there is nothing else.
+
+    A graph may lead queries astray that lie far from all rows; lists are looked through whole.
+    """
+    is_free = settings.kind == AUTO and _choose(num_rows, dim, settings) == "hnsw"
+    return "ivf-fast" if is_free else ""
+
+
 def _code_bytes(kind: str, dim: int) -> int:
     sizes = {"flat": 2 * dim, "ivf-pq": count_codes(dim), "ivf-fast": dim + narrow_dim(dim) // 2}
+    sizes["hnsw"] = 2 * dim + narrow_dim(dim)
     return sizes.get(kind, dim)
 
 

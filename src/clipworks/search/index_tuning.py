@@ -15,7 +15,7 @@ import numpy as np
 from clipworks.search.embedding_rows import EmbeddingRows
 from clipworks.search.held_out_queries import MAX_HITS, QuerySet
 from clipworks.search.index import AbstractIndex, AbstractStoredIndex
-from clipworks.search.index_measures import IndexMeasures, QueryMeasure
+from clipworks.search.index_measures import IndexMeasures, QueryMeasure, names_meant
 from clipworks.search.matches import Matches
 from clipworks.search.refined_index import RefinedIndex
 
@@ -54,11 +54,26 @@ class Trial:
         ]
         return float(np.mean(shares))
 
+    def asked_by(self, queries: str) -> Trial:
+        """The same with those queries alone that are meant: `image`, `text` or `both`."""
+        meant = names_meant(queries, [each.name for each in self.sets])
+        pairs = [
+            (each, truth)
+            for each, truth in zip(self.sets, self.truths, strict=True)
+            if each.name in meant
+        ]
+        sets, truths = zip(*pairs, strict=True)
+        return replace(self, sets=sets, truths=truths)
+
     def smaller(self) -> Trial:
         """The same with fewer queries, to choose by."""
         sets = [each.first(_TUNED) for each in self.sets]
         truths = [Matches(each.ids[:_TUNED], each.similarities[:_TUNED]) for each in self.truths]
         return replace(self, sets=sets, truths=truths)
+
+    def is_satisfied(self, index: AbstractIndex, tuned: IndexMeasures) -> bool:
+        """Whether an index finds as much as it was tuned to find."""
+        return self.worst(_refined(index, self.rows, tuned.refinement)) >= tuned.target
 
     def worst(self, index: AbstractIndex) -> float:
         """The recall@10 of the queries that find least."""

@@ -37,7 +37,7 @@ def test_json_is_the_card(folder):
 def test_the_kind_and_the_recall_are_the_users(folder):
     run(index, folder, "--kind", "hnsw", "--recall", "0.9", "--memory", "1GB")
     card = json.loads((folder / "index.json").read_text())
-    assert card["kinds"] == {"image": "HNSW32 SQ8", "text": "HNSW32 SQ8"}
+    assert card["kinds"] == {"image": "PCA, HNSW32 SQ8 + fp16", "text": "PCA, HNSW32 SQ8 + fp16"}
     assert card["measures"]["image"]["target"] == 0.9
 
 
@@ -45,6 +45,7 @@ def test_the_kind_and_the_recall_are_the_users(folder):
     ("options", "message"),
     [
         (["--kind", "tree"], "expected auto, flat, hnsw, ivf-fast, ivf-sq8 or ivf-pq"),
+        (["--queries", "sounds"], "expected both, image or text"),
         (["--recall", "95"], "expected a share above 0 and at most 1"),
         (["--memory", "plenty"], "expected a size such as 6GB"),
         (["--backend", "none"], "unknown index backend"),
@@ -107,8 +108,9 @@ def test_steps_are_taken_one_at_a_time(folder, tmp_path):
 
 
 def test_what_is_not_said_stays_as_it_was(folder):
-    run(index, folder, "--kind", "hnsw", "--recall", "0.9")
+    run(index, folder, "--kind", "hnsw", "--recall", "0.9", "--queries", "image")
     run(index, folder)
     card = json.loads((folder / "index.json").read_text())
     assert card["measures"]["text"]["asked_kind"] == "hnsw"
     assert card["measures"]["text"]["target"] == 0.9
+    assert card["measures"]["text"]["asked_by"] == "image"

@@ -7,11 +7,12 @@ import pytest
 
 from clipworks.data.folder_lock import hold_folder
 from clipworks.errors import FolderError
-from clipworks.search import build
+from clipworks.search import build, index_plan
 from clipworks.search.build import BuildOrder, build_index
 from clipworks.search.index_card import IndexCard, read_index_card
 from clipworks.search.index_folder import open_index
 from clipworks.search.index_settings import IndexSettings
+from clipworks.search.index_tuning import Trial
 from tests.support.colours import DIM, colour_folder, write_embedding_folder
 
 
@@ -180,6 +181,21 @@ def test_an_index_that_is_a_folder_is_left_alone(folder):
     (folder / "image.index").mkdir()
     with pytest.raises(FolderError, match="move it away"):
         build_index(folder)
+
+
+@pytest.mark.parametrize("finds_enough", [True, False])
+def test_where_a_graph_finds_too_little_there_are_lists(tmp_path, monkeypatch, finds_enough):
+    monkeypatch.setattr(index_plan, "MAX_FLAT_ROWS", 50)
+    monkeypatch.setattr(Trial, "is_satisfied", lambda *_: finds_enough)
+    rows = np.random.default_rng(0).standard_normal((400, DIM))
+    rows /= np.linalg.norm(rows, axis=1, keepdims=True)
+    records = [{"image_path": str(i)} for i in range(400)]
+    folder = write_embedding_folder(tmp_path / "out", [(rows, records)])
+    card = build_index(folder)
+    assert ("HNSW" in card.kinds["image"]) == finds_enough
+    assert ("IVF" in card.kinds["image"]) == (not finds_enough)
+    assert card.measures["image"].asked_kind == "auto"
+    assert open_index(folder, "image").index.search(rows[:1].astype(np.float32), 3).ids[0, 0] == 0
 
 
 @pytest.mark.parametrize("kind", ["flat", "hnsw", "ivf-fast", "ivf-sq8", "ivf-pq"])

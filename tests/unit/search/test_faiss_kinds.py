@@ -32,6 +32,18 @@ def test_a_page_of_hits_is_chosen_from_many_rows_and_a_long_list_from_twice_its_
     assert compared_again(saved, k) == rows
 
 
+@pytest.mark.parametrize(
+    ("effort", "k", "rows"),
+    [(12, 10, 12), (12, 1, 12), (64, 10, 30), (64, 100, 100), (400, 100, 200)],
+)
+def test_of_a_graph_no_more_rows_are_compared_than_are_visited(tmp_path, effort, k, rows):
+    np.save(tmp_path / "rows.npy", ROWS.astype(np.float16))
+    index = FaissIndex.build(EmbeddingRows([tmp_path / "rows.npy"]), IndexSettings(kind="hnsw"))
+    index.set_effort(effort)
+    index.save(tmp_path / "image.index")
+    assert compared_again(tmp_path / "image.index", k) == rows
+
+
 def test_an_index_that_compares_no_further_rows_stays_so(tmp_path):
     index = faiss.index_factory(DIM, "PQ4x4,RFlat", faiss.METRIC_INNER_PRODUCT)
     index.train(ROWS)

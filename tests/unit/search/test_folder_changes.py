@@ -170,7 +170,7 @@ def test_an_index_that_is_outgrown_is_built_anew(tmp_path, monkeypatch):
     make = Samples()
     folder, other = make.folder(tmp_path / "out", 40), make.folder(tmp_path / "other", 30)
     assert build_index(folder, order()).kinds == {"image": "flat fp16"}
-    assert add_folder(folder, other, order()).kinds == {"image": f"PCA, IVF4 PQ{DIM} + SQ8"}
+    assert add_folder(folder, other, order()).kinds == {"image": "PCA, HNSW32 SQ8 + fp16"}
 
 
 @pytest.mark.parametrize("indexed", [True, False])

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -5,7 +7,7 @@ from clipworks.arrays import normalize_rows
 from clipworks.search.backends.faiss_index import FaissIndex
 from clipworks.search.embedding_rows import EmbeddingRows
 from clipworks.search.held_out_queries import QuerySet, draw_queries, find_exactly
-from clipworks.search.index_measures import IndexMeasures, QueryMeasure
+from clipworks.search.index_measures import IndexMeasures, QueryMeasure, names_meant
 from clipworks.search.index_settings import IndexSettings
 from clipworks.search.index_tuning import Trial, measure, tune
 from clipworks.search.matches import Matches
@@ -90,6 +92,23 @@ def test_an_index_is_tuned_to_what_is_asked_for_and_no_more(trial, images, kind,
         assert tuned.refinement > 1  # four codes a row are not enough
 
 
+@pytest.mark.parametrize("kind", ["ivf-fast", "hnsw"])
+def test_an_index_that_pictures_alone_are_to_ask_is_tuned_to_them(trial, images, kind):
+    index = FaissIndex.build(images, IndexSettings(kind=kind))
+    pictures, texts = (
+        tune(index, trial.asked_by(queries), 0.9).effort for queries in ("image", "text")
+    )
+    assert tune(index, trial.asked_by("both"), 0.9).effort == max(pictures, texts)
+    assert pictures < texts
+
+
+def test_what_none_of_the_queries_is_means_all_of_them(trial):
+    assert names_meant("both", ["a->b", "c->b"]) == ["a->b", "c->b"]
+    assert names_meant("c", ["a->b", "c->b"]) == ["c->b"]
+    assert names_meant("text", ["image->image"]) == ["image->image"]
+    assert [each.name for each in trial.asked_by("text").sets] == ["text->image"]
+
+
 def test_recall_is_measured_as_it_is_defined(trial, images):
     index = FaissIndex.build(images, IndexSettings(kind="ivf-sq8"))
     index.set_effort(3)
@@ -115,3 +134,6 @@ def test_a_recall_that_cannot_be_reached_is_said():
     found = QueryMeasure(0.9, None, 1.0, 2.0, 10, "")
     assert not IndexMeasures(1, 0, 0.95, queries={"text->image": found}).reaches_target
     assert IndexMeasures(1, 0, 0.9, queries={"text->image": found}).reaches_target
+    both = {"text->image": found, "image->image": replace(found, recall_at_10=0.96)}
+    assert IndexMeasures(1, 0, 0.95, asked_by="image", queries=both).reaches_target
+    assert not IndexMeasures(1, 0, 0.95, asked_by="text", queries=both).reaches_target

@@ -30,6 +30,7 @@ from clipworks.search.faiss_kinds import (
     describe,
     find_rows,
     gives_rows,
+    graph_of,
     keeps_distances,
     search_parameters,
     share_queries,
@@ -182,7 +183,7 @@ class FaissIndex(AbstractStoredIndex):
 
     @property
     def _graph(self) -> Any:  # noqa: ANN401
-        return self._index if isinstance(self._index, faiss.IndexHNSW) else None
+        return graph_of(self._index)
 
     def _nearest(self, queries: Embeddings, k: int, allowed: Allowed | None) -> Matches:
         if allowed is not None and self._is_better_compared(allowed):
