@@ -1,8 +1,11 @@
 import importlib.util
+import platform
 from concurrent.futures import ThreadPoolExecutor
 
+import cykooz_resizer
 import numpy as np
 import pytest
+from cykooz_resizer import CpuExtensions
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
@@ -66,6 +69,22 @@ def test_extreme_shapes_are_resized(resize, size):
     fitted = fit(Image.new("L", size, 77), ImageSpec(224, 224, resize=resize), fast=True)
     assert fitted.size == (224, 224)
     assert (np.asarray(fitted) == 77).any()
+
+
+@pytest.mark.skipif(platform.machine() not in ("x86_64", "AMD64"), reason="names x86's extensions")
+@pytest.mark.parametrize(
+    "extension", [CpuExtensions.none, CpuExtensions.sse4_1, CpuExtensions.avx2]
+)
+def test_all_processors_give_the_same_levels(extension, monkeypatch):
+    class Older(cykooz_resizer.Resizer):
+        def __init__(self):
+            super().__init__()
+            self.cpu_extensions = extension
+
+    spec, image = ImageSpec(48, 48), noise(331, 457)
+    usual = fit(image, spec, fast=True).tobytes()
+    monkeypatch.setattr(cykooz_resizer, "Resizer", Older)
+    assert fit(image, spec, fast=True).tobytes() == usual
 
 
 def test_threads_do_not_disturb_each_other():
