@@ -161,8 +161,6 @@ def _run(
     with open_job(source, out, card, settings, shard=share.shard, best_batch_size=best) as job:
         if not job.pending:
             return sum_up(job)
-        if source.has_images and not settings.batch_size:
-            _say(f"batches of {job.settings.batch_size} (--batch-size)")
         if settings.dim:
             typer.echo(_DIM_WARNING, err=True)
         how = settle_backend(bundle, how)
