@@ -186,13 +186,14 @@ class FaissIndex(AbstractStoredIndex):
         return graph_of(self._index)
 
     def _nearest(self, queries: Embeddings, k: int, allowed: Allowed | None) -> Matches:
-        if allowed is not None and self._is_better_compared(allowed):
+        # Counted once, and not added up: that takes a third of a millisecond a million rows.
+        count = self.size if allowed is None else int(np.count_nonzero(allowed))
+        if allowed is not None and self._is_better_compared(count):
             return nearest_among(
                 queries, k, in_blocks(np.flatnonzero(allowed), BLOCK_ROWS, self._rows_at)
             )
-        wanted = k if allowed is None else min(k, int(allowed.sum()))
-        share = 1.0 if allowed is None else float(allowed.mean())
-        found = self._search(queries, k, Effort(1 / share, allowed))
+        wanted = min(k, count)
+        found = self._search(queries, k, Effort(self.size / count, allowed))
         # Of some queries fewer rows lay where an approximate search looked: it looks everywhere.
         short = np.flatnonzero(found.ids[:, wanted - 1] < 0)
         if len(short):
@@ -221,8 +222,7 @@ class FaissIndex(AbstractStoredIndex):
             kept = self._kept_parameters = (k, search_parameters(self._index, k, effort))
         return kept[1]
 
-    def _is_better_compared(self, allowed: Allowed) -> bool:
-        count = int(allowed.sum())
+    def _is_better_compared(self, count: int) -> bool:
         is_few = count <= MAX_COMPARED_ROWS
         if self._graph is not None:  # has to visit the more nodes, the fewer of them are allowed
             is_few = is_few or count**2 <= self.size * self._graph.hnsw.efSearch * _NODES_PER_ROW

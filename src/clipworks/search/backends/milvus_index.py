@@ -175,7 +175,7 @@ class MilvusIndex(AbstractStoredIndex):
         self._client.load_collection(self._collection)
 
     def _nearest(self, queries: Embeddings, k: int, allowed: Allowed | None) -> Matches:
-        count = self._size if allowed is None else int(allowed.sum())
+        count = self._size if allowed is None else int(np.count_nonzero(allowed))
         if k > _MAX_HITS or (allowed is not None and count <= _COMPARED_ROWS):
             chosen = np.arange(self._size) if allowed is None else np.flatnonzero(allowed)
             return nearest_among(queries, k, in_blocks(chosen, _READ_ROWS, self._rows_at))
