@@ -63,6 +63,16 @@ def test_a_picture_of_the_right_size_keeps_every_pixel():
     assert np.array_equal(fit(noise(32, 32), ImageSpec(32, 32), fast=True), noise(32, 32))
 
 
+def test_pictures_that_pillow_keeps_in_several_blocks_are_resized():
+    assert levels_apart(noise(4096, 2048), ImageSpec(224, 224)).max() <= 2  # blocks are of 16 MB
+
+
+def test_pictures_that_pillow_maps_are_resized(tmp_path):
+    noise(90, 60).save(tmp_path / "a.bmp")
+    with Image.open(tmp_path / "a.bmp") as image:
+        assert levels_apart(image, ImageSpec(24, 24)).max() <= 2
+
+
 @pytest.mark.parametrize("resize", RESIZES)
 @pytest.mark.parametrize("size", [(1, 1), (1, 10_000), (10_000, 1), (1_000_000, 1), (1, 1_000_000)])
 def test_extreme_shapes_are_resized(resize, size):
