@@ -113,8 +113,10 @@ def test_save_and_open_change_nothing(backend, tmp_path):
     opened = backend.open(tmp_path / "saved.index")
     queries = random_rows(5, 1).astype(np.float32)
     assert (opened.kind, opened.size, opened.embedding_dim) == (index.kind, 300, DIM)
-    for before, after in zip(index.search(queries, 7), opened.search(queries, 7), strict=True):
-        np.testing.assert_array_equal(before, after)
+    before, after = index.search(queries, 7), opened.search(queries, 7)
+    np.testing.assert_array_equal(before.ids, after.ids)
+    # Milvus adds up in another order from one time to the next.
+    np.testing.assert_allclose(before.similarities, after.similarities, rtol=1e-6)
     assert [path.name for path in tmp_path.glob(".*")] == []
 
 
