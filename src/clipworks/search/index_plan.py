@@ -13,7 +13,7 @@ from clipworks.search.index_settings import AUTO, IndexSettings
 
 MAX_FLAT_ROWS = 20_000  # comparing with every row takes about 0.6 ms, and is exact
 MAX_GRAPH_ROWS = 150_000  # of more, texts are found sooner in lists
-# Queries that are what the rows are, a graph answers sooner than anything else.
+# Where queries are what the rows are, a graph answers sooner than its neighbours for longer.
 _MAX_FLAT_ROWS_ALIKE, _MAX_GRAPH_ROWS_ALIKE = 5_000, 300_000
 GRAPH_LINKS = 32
 _LINK_BYTES = 2 * GRAPH_LINKS * 4 + 16
@@ -75,7 +75,7 @@ def size_of(kind: str, num_rows: int, dim: int) -> int:
 
 
 def _choose(num_rows: int, dim: int, settings: IndexSettings) -> str:
-    """The first kind that has so many rows and fits; lists are what takes least to build."""
+    """The first kind that is for so many rows, and fits the memory."""
     flat, graph = MAX_FLAT_ROWS, MAX_GRAPH_ROWS
     if settings.is_asked_alike:
         flat, graph = _MAX_FLAT_ROWS_ALIKE, _MAX_GRAPH_ROWS_ALIKE
@@ -96,8 +96,13 @@ def second_choice(num_rows: int, dim: int, settings: IndexSettings) -> str:
 
 
 def _code_bytes(kind: str, dim: int) -> int:
-    sizes = {"flat": 2 * dim, "ivf-pq": count_codes(dim), "ivf-fast": dim + narrow_dim(dim) // 2}
-    sizes["hnsw"] = 2 * dim + narrow_dim(dim)
+    narrow = narrow_dim(dim)
+    sizes = {
+        "flat": 2 * dim,
+        "hnsw": 2 * dim + narrow,
+        "ivf-fast": dim + narrow // 2,
+        "ivf-pq": count_codes(dim),
+    }
     return sizes.get(kind, dim)
 
 
