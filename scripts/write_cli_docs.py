@@ -41,7 +41,7 @@ def _describe(name: str, command: Any) -> str:  # noqa: ANN401 - typer's own kin
     arguments = [_argument(p) for p in command.params if p.param_type_name == "argument"]
     usage = " ".join(["clipworks", name, *arguments, "[OPTIONS]"])
     rows = [_row(p) for p in command.params if getattr(p, "help", None)]
-    text = " ".join((command.help or "").split())
+    text = _plain(command.help or "")
     return "\n".join(
         [f"## {name}\n", f"`{usage}`\n", f"{text}\n", "| | | |", "| --- | --- | --- |", *rows, ""]
     )
@@ -53,8 +53,13 @@ def _row(parameter: Any) -> str:  # noqa: ANN401
     else:
         names = ", ".join([*parameter.opts, *parameter.secondary_opts])
         notes = _notes(parameter)
-    text = " ".join(parameter.help.split()).replace("|", "\\|")
+    text = _plain(parameter.help).replace("|", "\\|")
     return f"| `{names}` | {text} | {'; '.join(notes)} |"
+
+
+def _plain(text: str) -> str:
+    """A help in one line, without the backslashes that keep brackets from being markup."""
+    return " ".join(text.split()).replace("\\[", "[")
 
 
 def _notes(option: Any) -> list[str]:  # noqa: ANN401

@@ -79,10 +79,10 @@ def convert(
     overwrite: Overwrite = False,
     json: Json = False,
 ) -> None:
-    """Convert a checkpoint to a bundle, and compare the two.
+    r"""Convert a checkpoint to a bundle, and compare the two.
 
     Weights of OpenAI, OpenCLIP and Hugging Face (CLIP, SigLIP) are read here; any other model of
-    open_clip comes through clipworks[open_clip].
+    open_clip comes through clipworks\[open_clip].
     """
     from clipworks.extras import require
 

@@ -21,7 +21,9 @@ if TYPE_CHECKING:
 Out = Annotated[Path, typer.Option("--out", "-o", help="The page to write.")]
 Method = Annotated[
     str,
-    typer.Option(help="umap (pip install 'clipworks[map]'), pca, or auto: umap where it is there."),
+    typer.Option(
+        help=r"umap (pip install 'clipworks\[map]'), pca, or auto: umap where it is there."
+    ),
 ]
 ColourBy = Annotated[
     str,
@@ -66,9 +68,13 @@ def map(
     if len(ids) > limit:
         typer.echo(f"drawing {limit} of {len(ids)} pictures (--limit)", err=True)
         ids = np.sort(np.random.default_rng(seed).choice(ids, limit, replace=False))
+    _check_method(method)
+    # Before the layout, which takes longest: what was asked for wrongly is told at once.
+    colourings = _put_first(
+        _colourings(folder, vectors, ids, names=names, count=clusters, model=model), colour
+    )
     used, points = _lay_out(vectors, ids, method, seed)
-    colourings = _colourings(folder, vectors, ids, names=names, count=clusters, model=model)
-    page = _render(folder, vectors, ids, points, _put_first(colourings, colour))
+    page = _render(folder, vectors, ids, points, colourings)
     try:
         write_bytes_atomic(out, page.encode())
     except OSError as error:
@@ -80,13 +86,16 @@ def map(
         show_in_browser(out)
 
 
+def _check_method(method: str) -> None:
+    if method not in ("auto", "umap", "pca"):
+        raise SettingsError(f"--method {method!r}: expected umap, pca or auto")
+
+
 def _lay_out(
     vectors: FolderVectors, ids: np.ndarray, method: str, seed: int
 ) -> tuple[LayoutMethod, Points]:
     from clipworks.search.map_layout import lay_out
 
-    if method not in ("auto", "umap", "pca"):
-        raise SettingsError(f"--method {method!r}: expected umap, pca or auto")
     rows = vectors.take(ids)
     if method != "pca":
         typer.echo(f"laying {len(ids)} pictures out", err=True)

@@ -26,7 +26,7 @@ Model = Annotated[
 Against = Annotated[
     str,
     typer.Option(
-        help="What it was made of: another bundle, or a checkpoint (needs clipworks[torch]).",
+        help=r"What it was made of: another bundle, or a checkpoint (needs clipworks\[torch]).",
         show_default=False,
     ),
 ]

@@ -50,6 +50,17 @@ def test_the_colour_asked_for_comes_first(folder, tmp_path):
         run(map_command, folder, "--out", page, "--method", "pca", "--colour", "size")
 
 
+def test_what_is_asked_for_wrongly_is_told_before_the_layout(folder, tmp_path, monkeypatch):
+    from clipworks.search import map_layout
+
+    monkeypatch.setattr(map_layout, "lay_out", lambda *_, **__: pytest.fail("laid out"))
+    for wrong in (["--colour", "size"], ["--method", "tsne"]):
+        with pytest.raises(SettingsError, match="expected"):
+            run(map_command, folder, "--out", tmp_path / "map.html", *wrong)
+    with pytest.raises(SettingsError):
+        run(map_command, folder, "--out", tmp_path / "map.html", "--names", "numbers")
+
+
 def test_without_umap_it_takes_pca_and_says_so(folder, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "umap", None)
     result = run(map_command, folder, "--out", tmp_path / "map.html", "--names", "none")
