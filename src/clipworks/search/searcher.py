@@ -286,8 +286,8 @@ def check_dim(folder: Path, embedding_dim: int, embedder: Embedder) -> None:
     """
     if embedding_dim != embedder.embedding_dim:
         raise ModelMismatchError(
-            f"{folder} holds embeddings of {embedding_dim} numbers, and "
-            f"{embedder.card.name} makes {embedder.embedding_dim}: give the model that made it"
+            f"{folder} holds embeddings of {embedding_dim} numbers, and {embedder.card.name} makes "
+            f"{embedder.embedding_dim}: give the model that made it (--model)"
         )
 
 
