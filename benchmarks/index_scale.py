@@ -182,8 +182,9 @@ def tune_all(
 
 def print_curve(indexes: dict[str, FaissIndex], trial: Trial) -> None:
     """Print what single queries take at several recalls, tuned to each kind of queries alone."""
-    for each, truth in zip(trial.sets, trial.truths, strict=True):
-        alone = Trial(trial.rows, [each], [truth])
+    for asked in ("image", "text"):
+        alone = trial.asked_by(asked)
+        (each,) = alone.sets
         for wanted in CURVE:
             ready = tune_all(indexes, alone, wanted)
             times = ask_in_turn(ready, alone)
@@ -206,15 +207,9 @@ def build_ours(folder: Path, options: argparse.Namespace) -> dict[str, Any]:
         "print(json.dumps({**took, 'peak_bytes': peak}))\n"
     )
     settings = [
-        "--kind",
-        options.kind,
-        "--queries",
-        options.queries,
-        "--memory",
-        options.memory,
-        "--recall",
-        options.recall,
-    ]
+        "--kind", options.kind, "--queries", options.queries, "--memory", options.memory,
+        "--recall", options.recall,
+    ]  # fmt: skip
     return run_json([sys.executable, "-c", program, "index", folder, *settings])
 
 

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from clipworks.data.embedding_folder import (
     ERRORS_FOLDER,
@@ -132,13 +133,17 @@ def _fill_in(
     settings: EmbedSettings, manifest: Manifest | None, best_batch_size: int
 ) -> EmbedSettings:
     """What the settings leave open: as the folder was begun, else as is best here."""
-    begun = {**_BEFORE, **manifest.settings} if manifest else {}
+    begun = _begun_with(manifest) if manifest else {}
     if not settings.batch_size:
         settings = replace(settings, batch_size=begun.get("batch_size") or best_batch_size)
     if settings.fast_resize is None:
         is_fast = begun["resize"] == "fast" if begun else has_fast_resizing()
         settings = replace(settings, fast_resize=is_fast)
     return settings
+
+
+def _begun_with(manifest: Manifest) -> dict[str, Any]:
+    return {**_BEFORE, **manifest.settings}
 
 
 def _check_the_same(
@@ -153,11 +158,12 @@ def _check_the_same(
             f"{folder} was begun with the model {manifest.model} ({manifest.fingerprint}), not "
             f"{card.name} ({card.fingerprint}): use that model, or another folder"
         )
+    begun = _begun_with(manifest)
     for name, value in {**settings.deciding, **source.options}.items():
-        begun = manifest.settings.get(name, _BEFORE.get(name, value))
-        if begun != value:
+        if begun.get(name, value) != value:
             raise SettingsError(
-                f"{folder} was begun with {name} {begun}, not {value}: use that, or another folder"
+                f"{folder} was begun with {name} {begun[name]}, not {value}: use that, or another "
+                "folder"
             )
     if manifest.source != source.description:
         raise SettingsError(

@@ -9,7 +9,7 @@ from __future__ import annotations
 from PIL import Image
 from PIL.Image import Resampling
 
-from clipworks.inputs.fast_resizing import can_resize_fast, resize_fast
+from clipworks.inputs.fast_resizing import Box, can_resize_fast, resize_fast
 from clipworks.inputs.source_spans import crop_span, crop_start, seen_pixels
 from clipworks.inputs.specs import CropRounding, ImageSpec
 
@@ -155,10 +155,8 @@ def _resize_centre(image: Image.Image, size: tuple[int, int], spec: ImageSpec) -
     return part.resize((spec.width, spec.height), _FILTERS[spec.interpolation], box=box)
 
 
-def _crop_box(
-    image: Image.Image, size: tuple[int, int], spec: ImageSpec
-) -> tuple[float, float, float, float]:
-    """The part of the picture that the crop keeps: left, top, right, bottom."""
+def _crop_box(image: Image.Image, size: tuple[int, int], spec: ImageSpec) -> Box:
+    """The part of the picture that the crop keeps."""
     left, right = crop_span(image.width, size[0], spec.width, spec.crop_rounding)
     top, bottom = crop_span(image.height, size[1], spec.height, spec.crop_rounding)
     return left, top, right, bottom

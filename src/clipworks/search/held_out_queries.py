@@ -111,10 +111,9 @@ def moved(each: QuerySet, index: AbstractIndex, rows: EmbeddingRows) -> QuerySet
         return each
     random = np.random.default_rng(_SEED)
     found = index.search(each.queries, _NEIGHBOURS + 1)
-    steps = np.zeros_like(each.queries)
-    for number, near in enumerate(each.answers(found, _NEIGHBOURS)):
-        if len(near):
-            steps[number] = each.queries[number] - rows.take(random.choice(near, 1))[0]
+    answers = zip(each.own, each.answers(found, _NEIGHBOURS), strict=True)
+    neighbours = [random.choice(near) if len(near) else own for own, near in answers]
+    steps = each.queries - rows.take(np.array(neighbours, np.int64))
     # Each gets another's step: its own would lead to where its neighbours are, or away from all.
     return replace(each, queries=normalize_rows(each.queries + _STEP * np.roll(steps, 1, axis=0)))
 

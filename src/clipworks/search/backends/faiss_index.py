@@ -70,6 +70,7 @@ class FaissIndex(AbstractStoredIndex):
         self._index = index
         self._path = path
         self._unsaved_lists = unsaved_lists
+        self._graph = graph_of(index)
         self._keeps_distances = keeps_distances(index)
         self._finding_rows = Lock()
         self._places: np.ndarray | None = None
@@ -147,18 +148,18 @@ class FaissIndex(AbstractStoredIndex):
     @property
     def max_effort(self) -> int:
         """Lists to probe, or nodes of the graph to visit; 1 for kinds that look at all rows."""
-        lists, graph = faiss.try_extract_index_ivf(self._index), self._graph
+        lists = faiss.try_extract_index_ivf(self._index)
         if lists is not None:
             return min(lists.nlist, _MAX_LISTS_VISITED)
-        return _MAX_NODES_VISITED if graph is not None else 1
+        return _MAX_NODES_VISITED if self._graph is not None else 1
 
     def set_effort(self, effort: int) -> None:
         """Set what FAISS calls nprobe or efSearch, so that its other readers do as we do."""
-        lists, graph = faiss.try_extract_index_ivf(self._index), self._graph
+        lists = faiss.try_extract_index_ivf(self._index)
         if lists is not None:
             lists.nprobe = effort
-        elif graph is not None:
-            graph.hnsw.efSearch = effort + (effort == UNTUNED_NODES)
+        elif self._graph is not None:
+            self._graph.hnsw.efSearch = effort + (effort == UNTUNED_NODES)
         self._shares_queries = share_queries(self._index)
         self._kept_parameters = None
 
@@ -176,14 +177,10 @@ class FaissIndex(AbstractStoredIndex):
 
     def thinned(self, kept: Allowed) -> Self | None:
         """A copy without some rows; None for graphs, and where lists lie on disk."""
-        if self._path is None or self._path.is_dir():
+        if self._path is None or self._path.is_dir() or self._graph is not None:
             return None
         index = without_rows(_read(self._path, 0), kept)
         return None if index is None else type(self)(index)
-
-    @property
-    def _graph(self) -> Any:  # noqa: ANN401
-        return graph_of(self._index)
 
     def _nearest(self, queries: Embeddings, k: int, allowed: Allowed | None) -> Matches:
         # Counted once, and not added up: that takes a third of a millisecond a million rows.
