@@ -115,8 +115,9 @@ def test_save_and_open_change_nothing(backend, tmp_path):
     assert (opened.kind, opened.size, opened.embedding_dim) == (index.kind, 300, DIM)
     before, after = index.search(queries, 7), opened.search(queries, 7)
     np.testing.assert_array_equal(before.ids, after.ids)
-    # Milvus adds up in another order from one time to the next.
-    np.testing.assert_allclose(before.similarities, after.similarities, rtol=1e-6)
+    # Milvus adds up in another order from one time to the next; all others answer bit for bit.
+    rounding = 1e-6 if backend.settings.server else 0
+    np.testing.assert_allclose(before.similarities, after.similarities, rtol=rounding, atol=0)
     assert [path.name for path in tmp_path.glob(".*")] == []
 
 
